@@ -52,10 +52,12 @@ options:
     description:
       - V(flows) is conversations of the rollup.
       - V(denies) is packets that devices logged as denied, summed for each source, target, service and entry, most packets first.
-        O(_terms) are then the sources, O(server) and O(port) the targets.
+        O(_terms) are then the sources, O(server), O(port) and O(service) the targets.
       - V(names) is names that DNS answers gave to addresses, with the time for which each held. O(_terms) are then who asked, O(server)
         the named addresses.
       - V(related) is conversations on ports that a control session between the same hosts agreed on (FTP, RPC, SIP, TFTP, DICOM, SSDP).
+      - An option by which rows of a kind are not chosen is refused. Devices, segments, O(bind) and O(order) are of V(flows) alone, and
+        V(names) and V(related) are chosen by O(_terms), O(server), O(since) and O(until).
     type: str
     choices: [flows, denies, names, related]
     default: flows
@@ -180,19 +182,20 @@ class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
         """Return the rows of each client in turn."""
         self.set_options(var_options=variables, direct=kwargs)
-        names = ("data_dir", "since", "until", "server", "protocol", "port")
-        options = {name: self.get_option(name) for name in names}
+        kind = self.get_option("kind")
+        self._refuse_unread(kind)
+        options = {name: self.get_option(name) for name in ("data_dir", "since", "until", "server", "limit")}
         try:
-            if self.get_option("kind") == "denies":
-                options.update({name: self.get_option(name) for name in ("unanswered", "engine")})
+            if kind == "related":
+                return [row for term in terms or [""] for row in related_rows(client=term, **options)]
+            options["engine"] = self.get_option("engine")
+            if kind == "names":
+                return [row for term in terms or [""] for row in name_rows(client=term, **options)]
+            options.update({name: self.get_option(name) for name in ("protocol", "port", "service")})
+            if kind == "denies":
+                options.update(address_of_either=self.get_option("address"), unanswered=self.get_option("unanswered"))
                 return [row for term in terms or [""] for row in deny_rows(client=term, **options)]
-            for kind, rows_of in (("names", name_rows), ("related", related_rows)):
-                if self.get_option("kind") == kind:
-                    wanted = {name: options[name] for name in ("data_dir", "since", "until", "server")}
-                    if kind == "names":
-                        wanted["engine"] = self.get_option("engine")
-                    return [row for term in terms or [""] for row in rows_of(client=term, **wanted)]
-            for name in ("bind", "limit", "order", "policy_dir", "engine", "address", "service", "device", "segment"):
+            for name in ("bind", "order", "policy_dir", "address", "device", "segment"):
                 options[name] = self.get_option(name)
             for side in ("client", "server"):
                 options[f"{side}_device"] = self.get_option(f"{side}_device")
@@ -200,3 +203,22 @@ class LookupModule(LookupBase):
             return [row for term in terms or [""] for row in flow_rows(client=term, **options)]
         except (FindingError, ValueError) as error:
             raise AnsibleError(f"flows: {error}") from error
+
+    def _refuse_unread(self, kind: str) -> None:
+        """Raise where an option is given that rows of the kind are not chosen by: all rows would pass for those that were asked for."""
+        narrow = ("protocol", "port", "address", "service")
+        by_who = tuple(f"{side}{name}" for name in ("device", "segment") for side in ("", "client_", "server_"))
+        unread = {
+            "flows": ("unanswered",),
+            "denies": ("bind", *by_who),
+            "names": ("bind", "unanswered", *narrow, *by_who),
+        }
+        for name in unread.get(kind, unread["names"]):
+            if self.get_option(name):
+                raise AnsibleError(
+                    f"flows: kind={kind} has no {name}: leave it out, or choose among the rows that come"
+                )
+        if self.get_option("limit") < 0:
+            raise AnsibleError("flows: a limit is 0 or more")
+        if kind != "flows" and self.get_option("order") != "time":
+            raise AnsibleError(f"flows: kind={kind} has an order of its own: leave order out")

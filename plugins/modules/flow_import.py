@@ -13,14 +13,16 @@ version_added: 1.0.0
 description:
   - Reads pcap and pcapng files of traffic, or of NetFlow v5, NetFlow v9 and IPFIX datagrams, puts the two directions of each
     conversation together, decides which end is the client, and adds the connections to the flow store and its daily rollup.
-  - An input counts once, whatever its name, so that importing it again changes nothing.
+  - An input counts once, whatever its name, so that importing it again changes nothing. One in which nothing was found is read again where
+    another kind or other options are given.
   - Conversations that several taps or exporters saw are counted once in the rollup.
 author:
   - Segwright contributors (@segwright)
 options:
   paths:
     description:
-      - Files, folders or patterns. Of folders, what is of a known kind in and below them is read.
+      - Files, folders or patterns. Of folders, what is of a known kind in and below them is read; what cannot be looked into is named in a
+        warning.
     type: list
     elements: str
   collectors:
@@ -91,7 +93,8 @@ options:
     default: auto
   source_options:
     description:
-      - Options of single kinds, by the names that C(docs/flow-sources.md) gives.
+      - Options of single kinds, by the names that C(docs/flow-sources.md) gives. One that no kind has is refused, but for kinds of
+        O(source_plugins), which may have any.
     type: dict
   source_plugins:
     description:
@@ -165,7 +168,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    description: Says which inputs would be read and writes nothing.
+    description: Says which inputs would be read, of collectors too, whether options, mappings and lists can be used, and writes nothing.
   diff_mode:
     support: none
     description: Shows the difference where there is one.
@@ -221,7 +224,8 @@ inputs:
       type: str
       sample: pcap
     status:
-      description: Whether it was V(imported), was already V(known), is V(new) (check mode) or V(failed).
+      description: Whether it was V(imported), was already V(known), is V(new) (check mode), V(changed) (replaced while it was read;
+        the next import takes it) or V(failed).
       returned: always
       type: str
       sample: imported

@@ -40,10 +40,16 @@ def sha256_of(value: Any) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def sha256_of_file(path: str | Path) -> str:
-    """Return the SHA-256 of a file's bytes as 64 lower-case hex digits."""
+def sha256_of_file(path: str | Path, octets: int | None = None) -> str:
+    """Return the SHA-256 of a file's bytes, or of its first ``octets``, as 64 lower-case hex digits."""
     with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        if octets is None:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+        digest, left = hashlib.sha256(), octets
+        while block := stream.read(min(left, 1 << 20)):
+            digest.update(block)
+            left -= len(block)
+    return digest.hexdigest()
 
 
 def write_atomic(path: str | Path, data: str | bytes, mode: int = 0o644) -> None:

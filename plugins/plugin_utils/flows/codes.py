@@ -100,10 +100,27 @@ INPUT_GROWING = Code(
     "files that may still be written to were left for the next import",
     "nothing; or set settle lower, or have a marker NAME.done written",
 )
+INPUT_UNREADABLE = Code(
+    "SW1425",
+    "warning",
+    "files or folders below an input cannot be read",
+    "let the import read them, or leave them out of what is named; nothing of them was imported",
+)
+INPUT_CHANGED = Code(
+    "SW1426",
+    "warning",
+    "an input was replaced while it was read",
+    "nothing of it was imported; import again, and name files that are rotated already, or set settle",
+)
 STORE_FORMAT = Code(
     "SW1421", "error", "a file of the store has a newer format", "upgrade the collection or use another data directory"
 )
-STORE_DAMAGED = Code("SW1422", "error", "a file of the store cannot be read", "remove it and import its inputs again")
+STORE_DAMAGED = Code(
+    "SW1422",
+    "error",
+    "a file of the store cannot be read",
+    "of a rollup, remove its folder: it is made again; else restore it, or import its inputs again into a fresh data directory",
+)
 STORE_OLDER = Code(
     "SW1424",
     "error",
@@ -135,6 +152,12 @@ LATE_ROWS = Code(
     "flows of days that are past their retention were left out",
     "import sooner, or raise microseg_flow_retention_days",
 )
+QUESTION_INVALID = Code(
+    "SW1496",
+    "error",
+    "a question to the flow store cannot be answered",
+    "give addresses or networks, YYYY-MM-DD, names or numbers of protocols, names of services or PROTOCOL/PORT",
+)
 RETENTION_INVALID = Code("SW1495", "error", "the retention is not a number of days", "give 1 or more, or 0 to keep all")
 HINT_INVALID = Code(
     "SW1431", "error", "a direction hint cannot be used", "give address or network, protocol and ports of a server"
@@ -163,6 +186,9 @@ LISTEN_FULL = Code(
 )
 SOURCE_PLUGIN = Code(
     "SW1451", "error", "a source module cannot be used", "give a Python file with a KIND, see docs/flow-sources.md"
+)
+SOURCE_OPTION = Code(
+    "SW1452", "error", "an option of a source is not known", "give options by the names of docs/flow-sources.md"
 )
 LISTEN_LIMIT = Code("SW1444", "error", "listening has no bound", "give a time or a number of datagrams")
 TEXT_CUT = Code(

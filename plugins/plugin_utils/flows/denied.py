@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_of_micros
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, kept
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, kept, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.gate import FlowGate
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import PROTOCOLS, port_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import (
+    PROTOCOLS,
+    port_name,
+    protocol_number,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.search import service_sql
 
-MOST_ROWS = 10_000
 NAMES = {number: name for name, number in PROTOCOLS.items()}
 
 
@@ -51,26 +55,32 @@ def deny_rows(
     protocol: str = "",
     port: int = 0,
     *,
+    address_of_either: str = "",
+    service: str = "",
     unanswered: bool = False,
-    limit: int = MOST_ROWS,
+    limit: int = 0,
     engine: str | None = "",
 ) -> list[dict[str, Any]]:
-    """Return denials summed for each source, target, service and entry, those with most packets first.
+    """Return denials summed for each source, target, service and entry, those with most packets first, at most ``limit`` (0 for all).
 
     ``client`` and ``server`` are the source's and the target's address or network. With ``unanswered``, TCP opens of the rollup that got
     no answer stand among them, as platform ``flow``: what dropped them, if anything did, is not known. Raises FindingError and ValueError.
     """
+    first, last = store.window_of(since, until)
     conditions = ["true"]
     for text, side in ((client, "source"), (server, "target")):
         if text:
             conditions.append(address.range_sql(text, side))
+    if address_of_either:
+        ends = (address.range_sql(address_of_either, side) for side in ("source", "target"))
+        conditions.append(f"({' OR '.join(ends)})")
     if protocol:
-        conditions.append(f"protocol = {PROTOCOLS[protocol] if protocol in PROTOCOLS else int(protocol)}")
+        conditions.append(f"protocol = {protocol_number(protocol)}")
     if port:
         conditions.append(f"target_port = {int(port)}")
-    if limit <= 0:
-        return []
-    with FlowGate(data_dir, since or None, until or None, engine or "") as gate:
+    if service:
+        conditions.append(service_sql(service, "target_port"))
+    with FlowGate(data_dir, first, last, engine or "") as gate:
         rows = gate.denials(" AND ".join(conditions), unanswered=unanswered, limit=int(limit)).to_pylist()
     return [_plain(row) for row in rows]
 

@@ -10,6 +10,7 @@ after, and the next import or read finishes the rollup.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 from collections import Counter
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_now, utc_now
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import sha256_of_file
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
     Finding,
     FindingError,
@@ -91,10 +93,15 @@ def survey(
     *,
     kind: str = "auto",
     known: Sequence[Kind] = registry.BUILT_IN,
+    options: Mapping[str, Any] | None = None,
     settle: float = 0,
 ) -> tuple[list[inputs.Input], list[dict[str, Any]], list[Finding]]:
-    """Return what an import of the paths would read: new inputs, one mapping for each file, and findings. Writes nothing."""
+    """Return what an import of the paths would read: new inputs, one mapping for each file, and findings. Writes nothing.
+
+    Raises FindingError for a kind or an option that is not known.
+    """
     counted = store.read_inputs(data_dir)["inputs"]
+    registry.check_options(options or {}, kind, known)
     if kind != "auto":
         registry.named(kind, known)
     files, findings = inputs.expand(paths, known, settle)
@@ -107,7 +114,10 @@ def survey(
             findings.extend(error.findings)
             listed.append({"path": str(path), "status": "failed"})
             continue
-        status = "known" if made.source in counted or made.source in new else "new"
+        gave = counted.get(made.source)
+        # Where nothing was found in it, another kind or other options may tell more.
+        again = gave is not None and "read_as" in gave and gave["read_as"] != _read_as(made.kind, options)
+        status = "known" if (gave is not None and not again) or made.source in new else "new"
         listed.append(
             {"path": str(path), "sha256": made.sha256, "bytes": made.size, "kind": made.kind, "status": status}
         )
@@ -140,13 +150,20 @@ def ingest(
     """
     operator_hints = hints_of(hints or ())
     with store.writing(data_dir), kept_pages():
-        new, listed, findings = survey(paths, data_dir, kind=kind, known=known, settle=settle)
+        new, listed, findings = survey(paths, data_dir, kind=kind, known=known, options=options, settle=settle)
         templates = Templates.read(store.flows_dir(data_dir) / "templates.json")
         opening = Opening(exporter, templates, options or {})
-        sources = [(each, registry.named(each.kind, known).open(each.path, each.source, opening)) for each in new]
-        result = _count(data_dir, sources, operator_hints, silences, listed, findings, partial)
+        sources = opened_sources(new, opening, known)
+        result = _count(data_dir, sources, operator_hints, silences, listed, findings, partial, options)
         templates.write(store.flows_dir(data_dir) / "templates.json")
     return result
+
+
+def opened_sources(
+    new: Sequence[inputs.Input], opening: Opening, known: Sequence[Kind]
+) -> list[tuple[inputs.Input, Source]]:
+    """Return each input with its source; raises FindingError for an option that cannot be used."""
+    return [(each, registry.named(each.kind, known).open(each.path, each.source, opening)) for each in new]
 
 
 def count_source(
@@ -166,6 +183,7 @@ def _count(
     listed: list[dict[str, Any]],
     findings: list[Finding],
     partial: bool,
+    options: Mapping[str, Any] | None = None,
 ) -> IngestResult:
     by_hash = {each["sha256"]: each for each in listed if each["status"] == "new"}
     if not sources:
@@ -210,6 +228,8 @@ def _count(
             **beside,
             "quality": source.quality.as_dict(),
         }
+        if not source.quality.records and not beside:
+            document["inputs"][made.source]["read_as"] = _read_as(made.kind, options)
     continued.enter(document)
     document["stale_days"] = sorted({*document.get("stale_days", []), *(each.isoformat() for each in days)})
     store.write_inputs(data_dir, document)
@@ -245,6 +265,12 @@ def _load(
         entry["status"] = "failed"
         held.drop(made.source)
         return False
+    if made.changed_ns and not made.stands():
+        # What was read is not what was hashed, and may be an input of its own.
+        findings.append(codes.INPUT_CHANGED.at("nothing of it counts", Location(str(made.path))))
+        entry["status"] = "changed"
+        held.drop(made.source)
+        return False
     if not partial and any(each.code in DAMAGE for each in source.findings):
         findings.extend(_refused(each) for each in source.findings)
         entry["status"] = "failed"
@@ -265,6 +291,15 @@ def _load(
     if not source.quality.records and not beside.counts:
         findings.append(codes.INPUT_EMPTY.at("no flow found", Location(str(made.path))))
     return True
+
+
+def _read_as(kind: str, options: Mapping[str, Any] | None) -> str:
+    """Return a hash of the kind and the options that an input was read with, of options that name a file of its content."""
+    told = []
+    for name, value in sorted((options or {}).items()):
+        path = Path(value).expanduser() if isinstance(value, str) else None
+        told.append((name, sha256_of_file(path) if path is not None and path.is_file() else repr(value)))
+    return hashlib.sha256(repr((kind, told)).encode()).hexdigest()[:16]
 
 
 def _tomorrow() -> int:

@@ -24,17 +24,29 @@ GROWING = ("nfcapd.current", "nfpcapd.current")
 
 @dataclass(frozen=True)
 class Input:
-    """A file to read: its path, SHA-256, size in bytes and kind (``sources/registry.py``)."""
+    """A file to read: its path, SHA-256, size in bytes and kind (``sources/registry.py``), and the time of its last change (nanoseconds
+    since 1970)."""
 
     path: Path
     sha256: str
     size: int
     kind: str
+    changed_ns: int = 0
 
     @property
     def source(self) -> str:
         """Return the first 16 hex digits of the hash, as connections carry it."""
         return self.sha256[:16]
+
+    def stands(self) -> bool:
+        """Return whether the file at the path still begins with what was hashed: it may have grown, but not been replaced."""
+        try:
+            facts = self.path.stat()
+            if (facts.st_size, facts.st_mtime_ns) == (self.size, self.changed_ns):
+                return True
+            return facts.st_size >= self.size and sha256_of_file(self.path, self.size) == self.sha256
+        except OSError:
+            return False
 
 
 def expand(
@@ -54,8 +66,12 @@ def expand(
         text = os.path.expanduser(str(each))
         path = Path(text)
         if path.is_dir():
-            files = sorted(item for item in path.rglob("*") if item.is_file())
-            files = [item for item in _settled(files, settle, now, findings) if _is_input(item, known)]
+            barred: list[str] = []
+            files = _below(path, barred)
+            files = [item for item in _settled(files, settle, now, findings) if _is_input(item, known, barred)]
+            if barred:
+                text = f"{len(barred)} below it, {Path(barred[0]).relative_to(path)} among them"
+                findings.append(codes.INPUT_UNREADABLE.at(text, Location(str(path))))
             if not files and any(each.code == codes.INPUT_GROWING.number for each in findings):
                 continue
         elif path.is_file():
@@ -73,6 +89,14 @@ def expand(
             )
         found.update(dict.fromkeys(files))
     return list(found), findings
+
+
+def _below(folder: Path, barred: list[str]) -> list[Path]:
+    """Return the files in and below a folder, in order; folders that cannot be looked into go to ``barred``."""
+    made = []
+    for parent, _folders, names in os.walk(folder, onerror=lambda error: barred.append(str(error.filename))):
+        made += [Path(parent, name) for name in names if os.path.isfile(os.path.join(parent, name))]
+    return sorted(made)
 
 
 def _settled(files: list[Path], settle: float, now: Callable[[], float], findings: list[Finding]) -> list[Path]:
@@ -108,14 +132,15 @@ def identify(path: Path, kind: str = "auto", known: Sequence[Kind] = registry.BU
     wanted = None if kind == "auto" else registry.named(kind, known)
     try:
         head = _head(path)
-        size = path.stat().st_size
-        digest = sha256_of_file(path)
+        # What is appended while it is hashed belongs to another input.
+        facts = path.stat()
+        digest = sha256_of_file(path, facts.st_size)
     except OSError as error:
         raise FindingError(codes.INPUT_MISSING.at(error.strerror or "cannot be read", Location(str(path)))) from error
     wanted = wanted or registry.kind_of(path, head, known)
     if wanted is None:
         raise FindingError(codes.INPUT_KIND.at(registry.refusal(head, known), Location(str(path), 1 if head else 0)))
-    return Input(path, digest, size, wanted.name)
+    return Input(path, digest, facts.st_size, wanted.name, facts.st_mtime_ns)
 
 
 def _head(path: Path) -> bytes:
@@ -123,12 +148,13 @@ def _head(path: Path) -> bytes:
         return stream.read(HEAD)
 
 
-def _is_input(path: Path, known: Sequence[Kind]) -> bool:
+def _is_input(path: Path, known: Sequence[Kind], barred: list[str]) -> bool:
     if path.name.startswith((".", *GROWING)):
         return False
     try:
         head = _head(path)
     except OSError:
+        barred.append(str(path))
         return False
     return registry.kind_of(path, head, known) is not None or any(
         path.name.lower().endswith(each.suffixes or ("\0",)) for each in known

@@ -16,8 +16,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.gate import FlowGate
 
-MOST_ROWS = 10_000
-
 
 def intervals(
     data_dir: str | Path, since: store.Moment | None = None, until: store.Moment | None = None, engine: str = ""
@@ -38,18 +36,18 @@ def name_rows(
     client: str = "",
     server: str = "",
     *,
-    limit: int = MOST_ROWS,
+    limit: int = 0,
     engine: str | None = "",
 ) -> list[dict[str, Any]]:
-    """Return intervals as plain values, in order: ``server`` is the named address or its network, ``client`` who asked."""
+    """Return intervals as plain values, in order, at most ``limit`` (0 for all): ``server`` is the named address or its network, ``client``
+    who asked."""
+    first, last = store.window_of(since, until)
     conditions = ["true"]
     if client:
         conditions.append(address.range_sql(client, "client"))
     if server:
         conditions.append(address.range_sql(server, "address"))
-    if limit <= 0:
-        return []
-    with FlowGate(data_dir, since or None, until or None, engine or "") as gate:
+    with FlowGate(data_dir, first, last, engine or "") as gate:
         rows = gate.name_intervals(" AND ".join(conditions), int(limit)).to_pylist()
     return [
         {

@@ -51,7 +51,7 @@ def known_ports() -> tuple[KnownPort, ...]:
     for field, protocols in document["ports"].items():
         for protocol, ports in protocols.items():
             for text, name in ports.items():
-                first, last = _port_range(text)
+                first, last = port_range(text)
                 for port in range(first, last + 1):
                     made = KnownPort(PROTOCOLS[protocol], port, RANKS[field], field, name)
                     before = found.get((made.protocol, port))
@@ -73,8 +73,10 @@ def _names() -> dict[tuple[int, int], str]:
 def protocol_number(value: Any) -> int:
     """Return the number of a protocol given by name or number; raises ValueError."""
     text = str(value).strip().lower()
+    if text not in PROTOCOLS and not text.isdecimal():
+        raise ValueError(f"protocol {str(value)[:40]!r} is no number and none of {', '.join(sorted(PROTOCOLS))}")
     number = PROTOCOLS[text] if text in PROTOCOLS else int(text)
-    if not 0 <= number <= 255:
+    if number > 255:
         raise ValueError(f"protocol {number} is not between 0 and 255")
     return number
 
@@ -91,7 +93,7 @@ def hints_of(values: Iterable[Mapping[str, Any]]) -> list[Hint]:
             if unknown:
                 raise ValueError(f"unknown key {unknown[0]!r}")
             network = ipaddress.ip_network(str(value["address"]), strict=False)
-            first, last = _port_range(str(value["ports"]))
+            first, last = port_range(str(value["ports"]))
             made.append(Hint(network, protocol_number(value.get("protocol", "tcp")), first, last))
         except KeyError as error:
             raise FindingError(codes.HINT_INVALID.at(f"hint {position} has no {error.args[0]}")) from error
@@ -100,9 +102,12 @@ def hints_of(values: Iterable[Mapping[str, Any]]) -> list[Hint]:
     return made
 
 
-def _port_range(text: str) -> tuple[int, int]:
-    first, _dash, last = text.partition("-")
+def port_range(text: str) -> tuple[int, int]:
+    """Return first and last port of ``502`` or ``5000-5010``; raises ValueError."""
+    first, dash, last = (each.strip() for each in text.partition("-"))
+    if not first.isdecimal() or (dash and not last.isdecimal()):
+        raise ValueError(f"{text[:40]!r} is no port and no range of ports")
     low, high = int(first), int(last or first)
-    if not 0 <= low <= high <= 65535:
+    if not low <= high <= 65535:
         raise ValueError(f"ports {text} are not between 0 and 65535")
     return low, high

@@ -130,10 +130,11 @@ def _related(connection: Any) -> dict[Pair, str]:
 
 
 def related_rows(
-    data_dir: str | Path, since: str = "", until: str = "", client: str = "", server: str = ""
+    data_dir: str | Path, since: str = "", until: str = "", client: str = "", server: str = "", *, limit: int = 0
 ) -> list[dict[str, Any]]:
-    """Return related conversations as plain values, in order; ``client`` and ``server`` are addresses or networks."""
-    found = related_in(data_dir, since or None, until or None)
+    """Return related conversations as plain values, in order, at most ``limit`` (0 for all); ``client`` and ``server`` are addresses or
+    networks."""
+    found = related_in(data_dir, *store.window_of(since, until))
     wanted = [ipaddress.ip_network(each, strict=False) if each else None for each in (client, server)]
     made = []
     for pair, control in sorted(found.items()):
@@ -148,7 +149,7 @@ def related_rows(
                     "control": control,
                 }
             )
-    return made
+    return made[:limit] if limit else made
 
 
 def bootstrap(protocol: int, server_port: int) -> str:

@@ -8,17 +8,22 @@ The engine sorts and cuts, so that an answer is as large as its limit and no lar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_document
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import normal_mac
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import quoted
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.gate import FlowGate
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import known_ports, protocol_number
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import (
+    known_ports,
+    port_range,
+    protocol_number,
+)
 
 pa = guarded("pyarrow")
 
@@ -52,6 +57,11 @@ class Search:
     limit: int = 0
 
     @property
+    def segments(self) -> set[str]:
+        """Return the segments that are asked for."""
+        return {each for each in (self.segment, self.client_segment, self.server_segment) if each}
+
+    @property
     def who(self) -> bool:
         """Return whether the answer needs to know who held the addresses."""
         names = ("device", "client_device", "server_device", "segment", "client_segment", "server_segment", "binding")
@@ -76,35 +86,51 @@ class Search:
         if self.service:
             made.append(service_sql(self.service))
         for name in ("device", "segment"):
+            told = _device_id if name == "device" else str
             if getattr(self, name):
-                text = quoted(getattr(self, name))
+                text = quoted(told(getattr(self, name)))
                 made.append(f"(client_{name} = {text} OR server_{name} = {text})")
             for side in ("client", "server"):
                 if getattr(self, f"{side}_{name}"):
-                    made.append(f"{side}_{name} = {quoted(getattr(self, f'{side}_{name}'))}")
+                    made.append(f"{side}_{name} = {quoted(told(getattr(self, f'{side}_{name}')))}")
         if self.binding:
             made.append(f"(client_binding = {quoted(self.binding)} OR server_binding = {quoted(self.binding)})")
         return " AND ".join(made)
 
 
-def service_sql(text: str) -> str:
+def _device_id(text: str) -> str:
+    """Return the id of a device as the register has it: of a MAC its common form, however it is written."""
+    try:
+        return normal_mac(text)
+    except ValueError:
+        return text
+
+
+def service_sql(text: str, port_column: str = "server_port") -> str:
     """Return the condition of a service: a name of the port list, or PROTOCOL/PORT or PROTOCOL/FIRST-LAST."""
     protocol, slash, ports = text.partition("/")
     if slash:
-        first, _dash, last = ports.partition("-")
-        return f"(protocol = {protocol_number(protocol)} AND server_port BETWEEN {int(first)} AND {int(last or first)})"
+        first, last = port_range(ports)
+        return f"(protocol = {protocol_number(protocol)} AND {port_column} BETWEEN {first} AND {last})"
     named = sorted({(each.protocol, each.port) for each in known_ports() if each.name == text})
     if not named:
         raise ValueError(f"service {text!r} is not on the list of ports; PROTOCOL/PORT always works")
-    return "(" + " OR ".join(f"(protocol = {number} AND server_port = {port})" for number, port in named) + ")"
+    return "(" + " OR ".join(f"(protocol = {number} AND {port_column} = {port})" for number, port in named) + ")"
 
 
-def members_of(policy_dir: str | Path) -> Any:
-    """Return the table of devices and segments of a policy directory's committed lock; without one, no device has a segment."""
+def members_of(policy_dir: str | Path, asked: Collection[str] = ()) -> Any:
+    """Return the table of devices and segments of a policy directory's committed lock; without one, no device has a segment.
+
+    Raises ValueError where a segment that is ``asked`` for is not in it: no rows would pass for no traffic.
+    """
     path = Path(policy_dir) / LOCK if policy_dir else None
     if path is None or not path.exists():
+        if asked:
+            raise ValueError(f"segments are told by {LOCK} of the policy directory, and {str(policy_dir)!r} has none")
         return None
     segments: Mapping[str, Any] = read_document(path, "members", 1)["segments"]
+    if unknown := sorted(set(asked) - set(segments)):
+        raise ValueError(f"{path} has no segment {unknown[0]!r}")
     pairs = sorted(
         {(str(each["device"]), str(name)) for name, segment in segments.items() for each in segment["devices"]}
     )
@@ -131,5 +157,5 @@ def search(
     with FlowGate(data_dir, since, until, engine) as gate:
         who = who or asked.who
         if who:
-            gate.bind(members=members_of(policy_dir))
+            gate.bind(members=members_of(policy_dir, asked.segments))
         return gate.search(condition, who=who, order=ORDERS[asked.order], limit=asked.limit)

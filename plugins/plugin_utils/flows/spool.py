@@ -98,12 +98,14 @@ def import_spooled(path: Path, values: dict[str, Any]) -> ingest.IngestResult:
     )
 
 
-def recover(spool: Path, values: dict[str, Any]) -> None:
-    """Import what listeners that were killed had written; a spool whose process is at work is left to it."""
+def recover(spool: Path, values: dict[str, Any]) -> list[ingest.IngestResult]:
+    """Import what listeners that were killed had written and return what was done; a spool whose process is at work is left to it."""
+    made = []
     for path in sorted(spool.glob("listen-*.pcap")):
         owner = path.stem.split("-")[1]
         if owner.isdigit() and Path(f"/proc/{owner}").exists() and int(owner) != os.getpid():
             continue
         if path.stat().st_size:
-            import_spooled(path, values)
+            made.append(import_spooled(path, values))
         path.unlink(missing_ok=True)
+    return made

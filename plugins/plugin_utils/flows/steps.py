@@ -34,8 +34,14 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.quality i
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.reorientation import rebuild
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.retention import Expiry, due, expire
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.search import ORDERS, Search, members_of, search
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.search import (
+    ORDERS,
+    Search,
+    members_of,
+    search,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import collector, listener, registry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import Opening
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.spool import SpoolImporter, recover
 
 PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp"}
@@ -65,18 +71,25 @@ def run_flow_import(values: dict[str, Any]) -> dict[str, Any]:
     """Import captures; in check mode say what would be read."""
     if values["check_mode"]:
         hints_of(values.get("hints") or ())
-        for each in values.get("threat_lists") or ():
-            threats.read_threats(Path(each).expanduser())
-        for each in values.get("collectors") or ():
-            collector.collector_of(each)
+        known = registry.kinds(values.get("source_plugins") or ())
+        options = values.get("source_options")
         new, listed, findings = ingest.survey(
             values.get("paths") or (),
             values["data_dir"],
             kind=values["kind"],
-            known=registry.kinds(values.get("source_plugins") or ()),
+            known=known,
+            options=options,
             settle=_settle(values),
         )
-        result = _result(bool(new), listed, 0, 0, findings, {}, [])
+        # Options that cannot be used, and a mapping file with a fault, are told here as well.
+        ingest.opened_sources(new, Opening(values.get("exporter") or "", options=options or {}), known)
+        waiting, remarks = _waiting(values)
+        result = _result(bool(new or waiting), [*listed, *waiting], 0, 0, [*findings, *remarks], {}, [])
+        if values.get("threat_lists"):
+            count, lists, found, changes = threats.would_import(values["data_dir"], values["threat_lists"])
+            result["threats"] = {"indicators": count, "lists": lists}
+            result["changed"] = result["changed"] or changes
+            result["warnings_found"] += [each.as_dict() for each in found]
         gone = due(values["data_dir"], int(values.get("retention_days") or 0))
         return {**result, "changed": result["changed"] or bool(gone.files or gone.beside), "expired": _expired(gone)}
     pulled, found = _pulled(values)
@@ -119,6 +132,23 @@ def _settle(values: dict[str, Any]) -> int:
     return seconds
 
 
+def _waiting(values: dict[str, Any]) -> tuple[list[dict[str, Any]], list[Finding]]:
+    """Return what would be fetched of each collector, as inputs; one that cannot be read is a finding."""
+    spool = store.flows_dir(values["data_dir"]) / "collectors"
+    waiting: list[dict[str, Any]] = []
+    found: list[Finding] = []
+    for host in [collector.collector_of(each) for each in values.get("collectors") or ()]:
+        try:
+            files, remarks = collector.waiting(host, spool)
+        except FindingError as error:
+            found.extend(error.findings)
+            continue
+        found.extend(remarks)
+        folder = f"{host.host}:{host.path.rstrip('/')}"
+        waiting += [{"path": f"{folder}/{each.name}", "bytes": each.size, "status": "new"} for each in files]
+    return waiting, found
+
+
 def _pulled(values: dict[str, Any]) -> tuple[list[tuple[collector.Collector, list[Path]]], list[Finding]]:
     """Fetch what is new on each collector; one that cannot be read is a finding and does not stop the others."""
     spool = store.flows_dir(values["data_dir"]) / "collectors"
@@ -152,7 +182,7 @@ def run_flow_listen(values: dict[str, Any]) -> dict[str, Any]:
         }
     spool = store.flows_dir(values["data_dir"]) / "spool"
     spool.mkdir(parents=True, exist_ok=True)
-    recover(spool, values)
+    recovered = recover(spool, values)
     path = spool / f"listen-{os.getpid()}-{values['port']}.pcap"
     importer = SpoolImporter(values)
     with listener.open_socket(values["address"], values["port"]) as sock:
@@ -161,7 +191,7 @@ def run_flow_listen(values: dict[str, Any]) -> dict[str, Any]:
         importer.take(received.files[-1], received.files[-1].stat().st_size)
     else:
         received.files[-1].unlink(missing_ok=True)
-    made = importer.finish()
+    made = [*recovered, *importer.finish()]
     result = _result(
         any(each.changed for each in made),
         [row for each in made for row in each.inputs],
@@ -187,11 +217,17 @@ def run_flow_info(values: dict[str, Any]) -> dict[str, Any]:
     """Return what the store holds: inputs, days, exporters, quality and the busiest conversations."""
     data_dir, top = values["data_dir"], int(values.get("top", 10))
     document = store.read_inputs(data_dir)
-    since, until = values.get("since") or None, values.get("until") or None
     fields: dict[str, Any] = {name: values.get(name) or "" for name in ASKED}
     asked = Search(**fields)
     asked = replace(asked, order=values.get("order") or "time", limit=int(values.get("limit") or 0))
-    condition = asked.condition()
+    members = None
+    try:
+        since, until = store.window_of(values.get("since") or "", values.get("until") or "")
+        condition = asked.condition()
+        if values.get("bindings") or asked.who:
+            members = members_of(values.get("policy_dir") or "", asked.segments)
+    except ValueError as error:
+        raise FindingError(codes.QUESTION_INVALID.at(str(error))) from error
     with FlowGate(data_dir, since, until, values.get("engine") or "") as gate:
         gate.daily()
         totals = gate.ask(queries.totals()).to_pylist()[0]
@@ -205,7 +241,7 @@ def run_flow_info(values: dict[str, Any]) -> dict[str, Any]:
         rows: list[dict[str, Any]] = []
         bindings: list[dict[str, Any]] = []
         if values.get("bindings") or asked.who:
-            gate.bind(members=members_of(values.get("policy_dir") or ""))
+            gate.bind(members=members)
         if values.get("bindings"):
             bindings = [{**row, "day": row["day"].isoformat()} for row in gate.bindings().to_pylist()]
         if asked.limit:
@@ -264,8 +300,7 @@ def flow_rows(
     found = search(
         data_dir,
         Search(**asked, limit=limit),
-        since or None,
-        until or None,
+        *store.window_of(since, until),
         policy_dir=policy_dir,
         who=bind,
         engine=engine,

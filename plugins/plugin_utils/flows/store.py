@@ -218,11 +218,12 @@ def rollup_files(
 
     ``kind`` ``observers`` gives the files beside them that say what each exporter saw.
     """
-    if read_inputs(data_dir).get("stale_days"):
+    first, last = micros_of(since), micros_of(until)
+    missing = days_without_rollup(data_dir, first, last) if kind == "rollup" else []
+    if missing or read_inputs(data_dir).get("stale_days"):
         from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import refresh
 
-        refresh(data_dir)
-    first, last = micros_of(since), micros_of(until)
+        refresh(data_dir, missing)
     folder = flows_dir(data_dir) / "rollup"
     files = []
     for day_folder in sorted(folder.glob("day=*")) if folder.is_dir() else ():
@@ -230,6 +231,27 @@ def rollup_files(
         if day is not None and touches(day, first, last) and (day_folder / f"{kind}.parquet").exists():
             files.append(day_folder / f"{kind}.parquet")
     return files
+
+
+def days_without_rollup(data_dir: str | Path, first: int | None = None, last: int | None = None) -> list[date]:
+    """Return the days of a window whose connections count and whose rollup is not there, as where a damaged one was removed."""
+    folder, made = flows_dir(data_dir) / "connections", flows_dir(data_dir) / "rollup"
+    if not folder.is_dir():
+        return []
+    days = []
+    for name in sorted(os.listdir(folder)):
+        day = _day_of(Path(name))
+        if day is not None and touches(day, first, last) and not (made / name / "rollup.parquet").exists():
+            days.append(day)
+    if not days:
+        return []
+    known = expired_days(data_dir)
+    counted = connection_files(data_dir, days)
+    return [
+        day
+        for day, files in counted.items()
+        if day not in known and any(parquet.read_metadata(each).num_rows for each in files)
+    ]
 
 
 def rollup(data_dir: str | Path, since: Moment | None = None, until: Moment | None = None) -> Any:
@@ -403,6 +425,20 @@ def micros_of(moment: Moment | None) -> int | None:
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return (aware - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     return day_number(moment) * 86_400_000_000
+
+
+def window_of(since: str = "", until: str = "") -> tuple[int | None, int | None]:
+    """Return the microseconds since 1970 of a window's ends, None where one is open; raises ValueError for what is no day or no window."""
+    moments = []
+    for name, text in (("since", since), ("until", until)):
+        try:
+            moments.append(micros_of(text or None))
+        except ValueError:
+            raise ValueError(f"{name} is {str(text)[:40]!r}, not a day as 2026-11-23") from None
+    first, last = moments
+    if first is not None and last is not None and first >= last:
+        raise ValueError(f"nothing lies between {since} and {until}, which is not counted any more")
+    return first, last
 
 
 def day_of(folder: Path) -> date:

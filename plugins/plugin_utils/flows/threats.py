@@ -55,6 +55,30 @@ def import_threats(
 ) -> tuple[int, list[dict[str, Any]], list[Finding]]:
     """Put threat lists in place of those the store has; returns (indicators, the lists, findings). Raises FindingError for a list
     that cannot be read: then the store keeps what it has."""
+    document, findings = _gathered(paths)
+    with store.writing(data_dir) as folder:
+        path = folder / "threats.json"
+        before = read_document(path, "flow-threats", 1) if path.exists() else {}
+        # Read again without a change, a list keeps the time at which it was first read.
+        if _without_times(before) != _without_times(document):
+            write_json(path, document)
+            return len(document["threats"]), document["lists"], findings
+    return len(document["threats"]), before["lists"], findings
+
+
+def would_import(
+    data_dir: str | Path, paths: Iterable[str | Path]
+) -> tuple[int, list[dict[str, Any]], list[Finding], bool]:
+    """As ``import_threats``, and whether the store would change; writes nothing."""
+    document, findings = _gathered(paths)
+    path = store.flows_dir(data_dir) / "threats.json"
+    before = read_document(path, "flow-threats", 1) if path.exists() else {}
+    changes = _without_times(before) != _without_times(document)
+    return len(document["threats"]), document["lists"] if changes else before["lists"], findings, changes
+
+
+def _gathered(paths: Iterable[str | Path]) -> tuple[dict[str, Any], list[Finding]]:
+    """Return what the store would keep of threat lists, and findings."""
     threats: list[Threat] = []
     lists, findings = [], []
     for each in paths:
@@ -83,14 +107,7 @@ def import_threats(
             asdict(item) for item in sorted(set(threats), key=lambda item: (item.network, item.from_us, item.source))
         ],
     }
-    with store.writing(data_dir) as folder:
-        path = folder / "threats.json"
-        before = read_document(path, "flow-threats", 1) if path.exists() else {}
-        # Read again without a change, a list keeps the time at which it was first read.
-        if _without_times(before) != _without_times(document):
-            write_json(path, document)
-            return len(document["threats"]), lists, findings
-    return len(document["threats"]), before["lists"], findings
+    return document, findings
 
 
 def _without_times(document: dict[str, Any]) -> dict[str, Any]:

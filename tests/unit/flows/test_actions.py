@@ -89,6 +89,18 @@ def test_a_play_imports_shows_and_looks_up(root: Path, tmp_path: Path) -> None:
             },
             "register": "looked_up",
         },
+        *(
+            {
+                "ansible.builtin.debug": {
+                    "msg": f"{{{{ query('segwright.microseg.flows', data_dir='{data_dir}', {what}) }}}}"
+                },
+                "register": f"unread_{number}",
+                "ignore_errors": True,
+            }
+            for number, what in enumerate(
+                ("kind='denies', segment='pumps'", "kind='names', port=53", "unanswered=true", "limit=-1")
+            )
+        ),
     ]
     code, results, shown = play(tasks, tmp_path, root)
     assert code == 0, shown
@@ -106,6 +118,9 @@ def test_a_play_imports_shows_and_looks_up(root: Path, tmp_path: Path) -> None:
     assert [each["id"] for each in results["devices"]["devices"]] == [PUMP]
     assert results["refused"]["errors"][0]["code"] == "SW1431"
     assert results["unbounded"]["errors"][0]["code"] == "SW1444"
+    refused = [results[f"unread_{number}"] for number in range(4)]
+    assert all(each["failed"] for each in refused), "all rows would pass for those that were asked for"
+    assert "kind=denies has no segment" in refused[0]["msg"]
     found = results["looked_up"]["ansible_facts"]["found"]
     assert found["beside"] == [[], [], []], "what is asked for is no conversation"
     assert found["profile"] == "Infusion-Pump"

@@ -140,9 +140,9 @@ def server(tmp_path: Path) -> Iterator[dict[str, Any]]:
         process.wait(10)
 
 
-def imported(tmp_path: Path, *collectors: dict[str, Any]) -> dict[str, Any]:
+def imported(tmp_path: Path, *collectors: dict[str, Any], check_mode: bool = False) -> dict[str, Any]:
     values = {
-        "check_mode": False,
+        "check_mode": check_mode,
         "kind": "auto",
         "data_dir": str(tmp_path / "data"),
         "paths": [],
@@ -168,6 +168,9 @@ def test_rotated_files_are_fetched_once_and_a_cut_fetch_goes_on(
     commands: list[str] = []
     run = collector.Pull._run
     monkeypatch.setattr(collector.Pull, "_run", lambda self, command: (commands.append(command), run(self, command))[1])
+    planned = imported(tmp_path, server, check_mode=True)
+    assert planned["changed"] and not [each for each in commands if each.startswith("tail")]
+    assert [(Path(each["path"]).name, each["status"]) for each in planned["inputs"]] == [("conn.01.log", "new")]
     result = imported(tmp_path, server)
     assert not result["errors"], result["errors"]
     assert [(Path(each["path"]).name, each["connections"]) for each in result["inputs"]] == [("conn.01.log", 400)]
@@ -181,6 +184,13 @@ def test_rotated_files_are_fetched_once_and_a_cut_fetch_goes_on(
     result = imported(tmp_path, server)
     assert [(Path(each["path"]).name, each["connections"]) for each in result["inputs"]] == [("conn.02.log", 1)]
     assert store.connections(tmp_path / "data").num_rows == 401
+    assert not imported(tmp_path, server, check_mode=True)["changed"]
+    # A ring of files begins anew: another file has the name and the very size.
+    (remote / "conn.02.log").write_text(ZEEK + row(501))
+    os.utime(remote / "conn.02.log", (1_700_000_000, 1_700_000_000))
+    result = imported(tmp_path, server)
+    assert [(Path(each["path"]).name, each["connections"]) for each in result["inputs"]] == [("conn.02.log", 1)]
+    assert not imported(tmp_path, server)["inputs"]
 
 
 @pytest.mark.one_python

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -23,12 +24,16 @@ def test_examples_of_the_page_on_flows(
     assert len(tasks) >= 4
     monkeypatch.chdir(tmp_path)
     operations.made(tmp_path / ".microseg")
+    (tmp_path / "policies").mkdir()
+    lock = {"kind": "members", "schema_version": "1.0", "segments": {"building-controllers": {"devices": []}}}
+    (tmp_path / "policies" / "members.lock.json").write_text(json.dumps(lock))
+    fixed = {"data_dir": ".microseg", "engine": ""}
     for task in tasks:
         for name, arguments in ACTIONS.items():
             if name in task:
                 assert set(task[name]) <= set(arguments)
         if "segwright.microseg.flow_info" in task:
-            answer = run_flow_info({**task["segwright.microseg.flow_info"], "data_dir": ".microseg", "engine": ""})
+            answer = run_flow_info({**task["segwright.microseg.flow_info"], "policy_dir": "policies", **fixed})
             assert answer["counts"]["flows"]
     for script in re.findall(r"(?s)```python\n(.*?)```", text):
         exec(compile(script, "docs/flows.md", "exec"), {})

@@ -292,7 +292,11 @@ def test_rows_by_device_segment_service_and_time(site: Path) -> None:
     assert found(server_device=PLC) == [poll]
     assert found(client_segment="plc") == [call]
     assert found(segment="pumps") == [poll]
-    assert found(segment="nothing") == []
+    assert found(server_device=PLC.upper().replace(":", "-")) == [poll], "a MAC in another form is the same device"
+    with pytest.raises(ValueError, match="no segment 'nothing'"):
+        found(segment="nothing")
+    with pytest.raises(ValueError, match="has none"):
+        flow_rows(site, segment="pumps", policy_dir=str(site / "elsewhere"))
     assert found(service="modbus") == found(service="tcp/502") == found(service="tcp/500-510") == [poll]
     assert found(address="198.51.100.0/24") == [call]
     assert found(binding="unknown") == [call]

@@ -208,4 +208,5 @@ KIND = Kind(
     "Argus flows as text with a title line (binetflow), commas or tabs, plain or gzip",
     is_argus,
     _opened,
+    options=("utc_offset_minutes",),
 )

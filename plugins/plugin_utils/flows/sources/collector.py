@@ -71,11 +71,12 @@ class Collector:
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file of a collector: name, size in bytes, seconds since it changed."""
+    """A file of a collector: name, size in bytes, seconds since it changed, and when that was (seconds since 1970)."""
 
     name: str
     size: int
     age: float
+    changed: float = 0
 
 
 def collector_of(values: Mapping[str, Any]) -> Collector:
@@ -205,7 +206,7 @@ class Pull:
                     codes.COLLECTOR_FILE.at(f"{self._where}: a name that is not fit for a file here: {name[:60]!r}")
                 )
                 continue
-            made.append(RemoteFile(name, int(size), now - float(changed)))
+            made.append(RemoteFile(name, int(size), now - float(changed), float(changed)))
         return made
 
     def fetch(self, file: RemoteFile) -> Path | None:
@@ -245,6 +246,8 @@ class Pull:
                 os.fsync(stream.fileno())
             said = self._run(f"sha256sum -- {remote}").split(b" ", 1)[0].lstrip(b"\\").decode("ascii", "replace")
             if have == file.size and digest.hexdigest() == said:
+                # A log without years is read by its file's time, and another file of this name and size is told by it.
+                os.utime(part, (file.changed, file.changed))
                 os.replace(part, final)
                 return final
             # What an earlier run left is not the beginning of this file, or it has changed meanwhile: once more from its beginning.
@@ -270,6 +273,14 @@ class Pull:
                     channel.close()
 
 
+def waiting(collector: Collector, spool: Path) -> tuple[list[RemoteFile], list[Finding]]:
+    """Return (complete files that were not fetched before, findings); fetches none and writes nothing."""
+    known = _known(spool, collector)
+    with Pull(collector, spool) as session:
+        files = complete(session.listing(), collector.settle)
+        return [each for each in files if not _is_known(each, known)], session.findings
+
+
 def pull(collector: Collector, spool: Path) -> tuple[list[Path], list[Finding]]:
     """Return (local copies of complete files that were not fetched before, findings). ``settled`` marks them once they are imported.
 
@@ -279,7 +290,7 @@ def pull(collector: Collector, spool: Path) -> tuple[list[Path], list[Finding]]:
     with Pull(collector, spool) as session:
         made = []
         for file in complete(session.listing(), collector.settle):
-            if known.get(file.name) == file.size:
+            if _is_known(file, known):
                 continue
             try:
                 path = session.fetch(file)
@@ -293,20 +304,30 @@ def pull(collector: Collector, spool: Path) -> tuple[list[Path], list[Finding]]:
 
 def settled(collector: Collector, spool: Path, paths: Sequence[Path]) -> None:
     """Remember that files are in the store, and remove the copies."""
-    known = _known(spool, collector)
-    known.update({path.name: path.stat().st_size for path in paths})
+    known, changed = _known(spool, collector)
+    for path in paths:
+        facts = path.stat()
+        known[path.name], changed[path.name] = facts.st_size, int(facts.st_mtime)
     document = {
         "kind": "flow-collector",
         "schema_version": "1.0",
         "host": collector.host,
         "path": collector.path,
         "files": known,
+        "changed": changed,
     }
     write_json(spool / f"{collector.folder}.json", document)
     for path in paths:
         path.unlink(missing_ok=True)
 
 
-def _known(spool: Path, collector: Collector) -> dict[str, int]:
+def _known(spool: Path, collector: Collector) -> tuple[dict[str, int], dict[str, int]]:
+    """Return sizes and times (seconds since 1970) of the files that were imported, by name."""
     path = spool / f"{collector.folder}.json"
-    return dict(read_document(path, "flow-collector", 1)["files"]) if path.exists() else {}
+    document = read_document(path, "flow-collector", 1) if path.exists() else {"files": {}}
+    return dict(document["files"]), dict(document.get("changed", {}))
+
+
+def _is_known(file: RemoteFile, known: tuple[dict[str, int], dict[str, int]]) -> bool:
+    sizes, changed = known
+    return sizes.get(file.name) == file.size and changed.get(file.name, int(file.changed)) == int(file.changed)

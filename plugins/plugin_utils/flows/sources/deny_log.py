@@ -66,7 +66,8 @@ class DenyLog:
                     rejects.add("the message is not understood" if isinstance(made, str) else "no time", number, line)
                     continue
                 row = made.row()
-                row.update(time_us=stamp.time_us, point=self.point or stamp.host, input=self.source)
+                # The host that wrote the message is the point, whoever gathered the log.
+                row.update(time_us=stamp.time_us, point=stamp.host or self.point, input=self.source)
                 self.quality.covers(stamp.time_us, stamp.time_us)
                 rows.append(row)
                 if len(rows) >= ROWS:
@@ -125,4 +126,5 @@ KIND = Kind(
     "syslog with access-list (IOS, NX-OS), SGACL-hit and ASA denials, and the kernel's packet log, to denied packets, plain or gzip",
     is_deny_log,
     _opened,
+    options=("utc_offset_minutes", "year", "nftables_prefix"),
 )

@@ -211,4 +211,5 @@ KIND = Kind(
     "Suricata EVE JSON lines (flow, netflow and dns events), plain or gzip",
     is_eve,
     _opened,
+    options=(),
 )

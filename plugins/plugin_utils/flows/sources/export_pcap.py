@@ -231,4 +231,5 @@ KIND = Kind(
     "export datagrams (NetFlow v5, v9, IPFIX, sFlow v5) in pcap and pcapng files",
     lambda path, head: looks_like_capture(path, head) and holds_exports(path),
     _open,
+    options=(),
 )

@@ -41,6 +41,7 @@ class Kind:
     ``open`` takes a path, the first 16 hex digits of the content's SHA-256, which records carry as ``source``, and an ``Opening``;
     it returns a ``records.Source`` and may raise FindingError when that is iterated. ``summary`` is one line for the documentation.
     ``suffixes`` are names' ends by which files in folders are taken although ``sniff`` does not know them (an empty capture).
+    ``options`` are the keys of ``source_options`` that it reads, or None where any may be given.
     """
 
     name: str
@@ -48,3 +49,4 @@ class Kind:
     sniff: Callable[[Path, bytes], bool]
     open: Callable[[Path, str, Opening], Source]
     suffixes: tuple[str, ...] = ()
+    options: tuple[str, ...] | None = None

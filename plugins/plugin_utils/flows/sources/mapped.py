@@ -243,4 +243,5 @@ KIND = Kind(
     "CSV, JSON lines or Parquet that a mapping file explains; named, never guessed, with source_options.mapping",
     lambda _path, _head: False,
     _opened,
+    options=("mapping",),
 )

@@ -375,4 +375,5 @@ KIND = Kind(
     "files of nfcapd and nfpcapd (nfdump 1.7; older ones where nfdump is installed)",
     looks_like_collector_file,
     _open,
+    options=(),
 )

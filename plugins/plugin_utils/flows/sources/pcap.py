@@ -227,4 +227,5 @@ KIND = Kind(
     looks_like_capture,
     _open,
     suffixes=(".pcap", ".pcapng", ".cap", ".dmp"),
+    options=(),
 )

@@ -10,8 +10,9 @@ It runs with the rights of the import, so such folders must be as protected as p
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.user_modules import loaded_module, module_files
@@ -83,6 +84,19 @@ def named(name: str, known: Sequence[Kind]) -> Kind:
     raise FindingError(
         codes.INPUT_KIND.at(f"no kind is named {name!r}; there are {', '.join(each.name for each in known)}")
     )
+
+
+def check_options(options: Mapping[str, Any], kind: str, known: Sequence[Kind]) -> None:
+    """Raise FindingError SW1452 for an option that no kind reads of those that an import may meet."""
+    meant = known if kind == "auto" else [named(kind, known)]
+    if any(each.options is None for each in meant):
+        return
+    allowed = sorted({name for each in meant for name in each.options or ()})
+    for name in options:
+        if name not in allowed:
+            of = "" if kind == "auto" else f" of kind {kind}"
+            told = f"source_options has {str(name)[:40]!r}; options{of} are {', '.join(allowed) or 'none'}"
+            raise FindingError(codes.SOURCE_OPTION.at(told))
 
 
 def _loaded(path: Path) -> Kind:

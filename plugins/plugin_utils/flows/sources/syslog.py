@@ -16,7 +16,8 @@ ISO = re.compile(
 )
 OLD = re.compile(
     r"(?<![A-Za-z])(?P<month>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}(?P<day>[0-9]{1,2})(?: (?P<year>[0-9]{4}))?"
-    r" (?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})(?:\.(?P<part>[0-9]{1,6}))?(?: (?P<after>[0-9]{4})(?= |:|$))?"
+    r" (?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})(?:\.(?P<part>[0-9]{1,6}))?(?: (?P<utc>UTC|GMT)(?= |:|$))?"
+    r"(?: (?P<after>[0-9]{4})(?= |:|$))?"
 )
 PRIORITY = re.compile(r"\A<[0-9]{1,3}>(?:[0-9]{1,2} )?")
 AFTER = re.compile(r"\A ?" + HOST + r"(?= |$)")
@@ -91,14 +92,15 @@ def _old(found: re.Match[str], clock: Clock) -> datetime | None:
         int(found["second"]),
         part,
     )
+    offset = timedelta(0) if found["utc"] else clock.offset
     try:
         if year:
-            return datetime(int(year), *values, tzinfo=UTC) - clock.offset
+            return datetime(int(year), *values, tzinfo=UTC) - offset
         # Without a year: the latest that is not in the file's future.
         for candidate in range(clock.newest.year + 1, clock.newest.year - 9, -1):
             if values[:2] == (2, 29) and not _leap(candidate):
                 continue
-            made = datetime(candidate, *values, tzinfo=UTC) - clock.offset
+            made = datetime(candidate, *values, tzinfo=UTC) - offset
             if made <= clock.newest + PAST:
                 return made
     except (ValueError, OverflowError):

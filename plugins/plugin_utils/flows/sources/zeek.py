@@ -296,4 +296,5 @@ KIND = Kind(
     "Zeek conn.log, tab-separated or JSON lines, plain or gzip",
     is_connections,
     _opened,
+    options=(),
 )

@@ -112,5 +112,9 @@ def _opened(path: Path, source: str, opening: Opening) -> ZeekNames:
 
 
 KIND = Kind(
-    "zeek_dns", "Zeek dns.log, tab-separated or JSON lines, to names of addresses, plain or gzip", is_names, _opened
+    "zeek_dns",
+    "Zeek dns.log, tab-separated or JSON lines, to names of addresses, plain or gzip",
+    is_names,
+    _opened,
+    options=(),
 )

@@ -1,0 +1,211 @@
+"""What goes wrong at an import and in a question: nothing is lost or answered beside the point without a word."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import denied, ingest, inputs, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import known_ports, port_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.search import service_sql
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import pcap
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.steps import run_flow_import, run_flow_info
+from tests.unit.flows import packets
+
+DAY = 1_795_392_000
+DROP = "Nov 23 10:00:00 {} kernel: {} IN=e0 OUT=e1 SRC=10.0.0.1 DST=10.0.0.9 PROTO=TCP SPT=5000 DPT=502\n"
+
+
+def values(tmp_path: Path, *paths: Path, check_mode: bool = False, **more: Any) -> dict[str, Any]:
+    data_dir = str(tmp_path / "data")
+    return {
+        "paths": [str(each) for each in paths],
+        "data_dir": data_dir,
+        "kind": "auto",
+        "check_mode": check_mode,
+        **more,
+    }
+
+
+def capture(path: Path, client: str = "192.0.2.10", moment: int = DAY) -> Path:
+    return packets.write(path, packets.session(moment, client, 40000, "192.0.2.20", 502))
+
+
+def statuses(result: dict[str, Any]) -> list[str]:
+    return [each["status"] for each in result["inputs"]]
+
+
+def test_an_input_that_told_nothing_by_a_wrong_kind_or_option_is_read_again(tmp_path: Path) -> None:
+    first = capture(tmp_path / "a.pcap")
+    assert run_flow_import(values(tmp_path, first, kind="eve"))["records"] == 0
+    assert statuses(run_flow_import(values(tmp_path, first, kind="eve"))) == ["known"]
+    assert run_flow_import(values(tmp_path, first))["connections"] == 1
+    assert statuses(run_flow_import(values(tmp_path, first, kind="eve"))) == ["known"], (
+        "what told something counts once"
+    )
+    log = tmp_path / "fw.log"
+    log.write_text(DROP.format("fw1", "zone-x:"))
+    options = {"year": 2025}
+    assert run_flow_import(values(tmp_path, log, source_options=options))["inputs"][0].get("denies", 0) == 0
+    options["nftables_prefix"] = "zone"  # type: ignore[assignment]
+    assert run_flow_import(values(tmp_path, log, source_options=options))["inputs"][0]["denies"] == 1
+    # A mapping that is mended under its name.
+    table, mapping = tmp_path / "t.csv", tmp_path / "m.yml"
+    table.write_text("s,a,b,p,what\n2026-11-23T10:00:00Z,10.0.0.1,10.0.0.2,tcp,allow\n")
+    text = 'kind: flow-mapping\nschema_version: "1.0"\ncolumns: {{start: s, source: a, target: b, protocol: p}}\nonly: {{what: [{}]}}\n'
+    named = {"kind": "mapped", "source_options": {"mapping": str(mapping)}}
+    mapping.write_text(text.format("permit"))
+    assert run_flow_import(values(tmp_path, table, **named))["records"] == 0
+    assert statuses(run_flow_import(values(tmp_path, table, **named))) == ["known"]
+    mapping.write_text(text.format("allow"))
+    assert run_flow_import(values(tmp_path, table, **named))["connections"] == 1
+
+
+def test_a_file_that_is_rotated_while_it_is_read_is_not_taken_for_what_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hashed as one file and read as the next, the first would be known for good and never counted."""
+    live, rotated = capture(tmp_path / "live.pcap"), tmp_path / "rotated.pcap"
+    other = capture(tmp_path / "other.pcap", "192.0.2.77")
+    tables = pcap.PacketCapture.tables
+
+    def after_a_rotation(self: Any) -> Any:
+        if self.path == live and not rotated.exists():
+            os.rename(live, rotated)
+            capture(live, "192.0.2.11", DAY + 60)
+        return tables(self)
+
+    monkeypatch.setattr(pcap.PacketCapture, "tables", after_a_rotation)
+    result = run_flow_import(values(tmp_path, live, other))
+    assert statuses(result) == ["changed", "imported"] and "failed" not in result
+    assert [(each["code"], each["file"]) for each in result["warnings_found"]] == [("SW1426", str(live))]
+    assert statuses(run_flow_import(values(tmp_path, live, rotated))) == ["imported", "imported"]
+    assert store.rollup(tmp_path / "data").num_rows == 3
+
+
+def test_a_file_that_only_grows_while_it_is_read_is_taken(tmp_path: Path) -> None:
+    log = tmp_path / "fw.log"
+    log.write_text(DROP.format("fw1", "drop"))
+    made = inputs.identify(log)
+    assert made.stands()
+    with open(log, "a") as stream:
+        stream.write(DROP.format("fw2", "drop"))
+    assert made.stands() and made.size < log.stat().st_size
+    log.write_text(DROP.format("fw3", "drop") * 2)
+    assert not made.stands()
+    log.unlink()
+    assert not made.stands()
+
+
+def test_what_cannot_be_read_below_a_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "in"
+    (folder / "closed").mkdir(parents=True)
+    capture(folder / "a.pcap")
+    capture(folder / "b.pcap", "192.0.2.11")
+    head, walk = inputs._head, os.walk
+
+    def barred(path: Path) -> bytes:
+        if path.name == "b.pcap":
+            raise PermissionError(13, "Permission denied", str(path))
+        return head(path)
+
+    def walked(top: Any, onerror: Any) -> Any:
+        onerror(PermissionError(13, "Permission denied", str(folder / "closed")))
+        return walk(top)
+
+    monkeypatch.setattr(inputs, "_head", barred)
+    monkeypatch.setattr(inputs.os, "walk", walked)
+    result = run_flow_import(values(tmp_path, folder))
+    assert statuses(result) == ["imported"]
+    (told,) = result["warnings_found"]
+    assert (told["code"], told["file"]) == ("SW1425", str(folder)) and "2 below it, closed" in told["message"]
+
+
+def test_a_rollup_that_was_removed_is_made_again(tmp_path: Path) -> None:
+    frames = packets.session(DAY, "192.0.2.10", 40000, "192.0.2.20", 502)
+    frames += packets.session(DAY + 86_400, "192.0.2.10", 40001, "192.0.2.20", 502)
+    run_flow_import(values(tmp_path, packets.write(tmp_path / "a.pcap", frames)))
+    data = tmp_path / "data"
+    before = store.rollup(data)
+    path = data / "flows" / "rollup" / "day=2026-11-23" / "rollup.parquet"
+    path.write_bytes(b"PAR1 no more")
+    with pytest.raises(FindingError, match="SW1422") as caught:
+        run_flow_info({"data_dir": str(data)})
+    assert "remove its folder" in caught.value.findings[0].hint
+    path.unlink()
+    assert run_flow_info({"data_dir": str(data), "since": "2026-11-24"})["counts"]["flows"] == 1 and not path.exists()
+    assert run_flow_info({"data_dir": str(data)})["counts"]["flows"] == 2
+    assert store.rollup(data).equals(before) and store.days_without_rollup(data) == []
+
+
+def test_options_are_known_or_refused_and_check_mode_tells_what_the_import_would(tmp_path: Path) -> None:
+    first, mapping = capture(tmp_path / "a.pcap"), tmp_path / "m.yml"
+    mapping.write_text("kind: flow-mapping\ncolumns: {}\n")
+    for code, more in (
+        ("SW1452", {"source_options": {"utc_ofset": 60}}),
+        ("SW1452", {"source_options": {"year": 2025}, "kind": "pcap"}),
+        ("SW1463", {"kind": "mapped"}),
+        ("SW1463", {"kind": "deny_log", "source_options": {"year": "this"}}),
+        ("SW1465", {"kind": "mapped", "source_options": {"mapping": str(mapping)}}),
+    ):
+        for check_mode in (True, False):
+            with pytest.raises(FindingError) as caught:
+                run_flow_import(values(tmp_path, first, check_mode=check_mode, **more))
+            assert caught.value.findings[0].code == code
+    run_flow_import(values(tmp_path, first))
+    threats = tmp_path / "threats.csv"
+    threats.write_text("address,valid_from\n203.0.113.0/24,2026-01-01\n")
+    asked = values(tmp_path, first, threat_lists=[str(threats)])
+    for changes in (True, False):
+        planned = run_flow_import({**asked, "check_mode": True})
+        done = run_flow_import(asked)
+        assert planned["changed"] is done["changed"] is changes
+        assert planned["threats"]["indicators"] == done["threats"]["indicators"] == 1
+
+
+def test_the_host_that_wrote_a_message_is_the_point_whoever_gathered_it(tmp_path: Path) -> None:
+    log = tmp_path / "all.log"
+    log.write_text(DROP.format("fw1", "drop") + DROP.format("fw2", "drop").replace("10.0.0.1", "10.0.0.2"))
+    ingest.ingest([log], tmp_path / "data", exporter="closet-3", options={"year": 2025})
+    assert [row["point"] for row in denied.deny_rows(tmp_path / "data")] == ["fw1", "fw2"]
+    # A device's own stamp names no host.
+    log.write_text(
+        "*Nov 23 10:00:00.1 UTC: %SEC-6-IPACCESSLOGP: list A denied tcp 10.0.0.3(1) -> 10.0.0.9(80), 1 packet\n"
+    )
+    ingest.ingest([log], tmp_path / "data", exporter="sw9", options={"year": 2025, "utc_offset_minutes": 60})
+    (row,) = denied.deny_rows(tmp_path / "data", service="http")
+    assert (row["point"], row["first"]) == ("sw9", "2025-11-23T10:00:00Z"), "the offset is for times that name no zone"
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"since": "yesterday"}, "since is 'yesterday'"),
+        ({"since": "2026-11-24", "until": "2026-11-24"}, "nothing lies between"),
+        ({"service": "tcp/x"}, "'x' is no port"),
+        ({"service": "tcp/70000"}, "70000"),
+        ({"protocol": "tpc"}, "protocol 'tpc'"),
+        ({"server": "10.0.0.256"}, "10.0.0.256"),
+        ({"limit": -1}, "limit"),
+    ],
+)
+def test_a_question_that_cannot_be_answered_is_a_finding(tmp_path: Path, asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(FindingError) as caught:
+        run_flow_info({"data_dir": str(tmp_path), **asked})
+    (found,) = caught.value.findings
+    assert found.code == "SW1496" and message in found.message and found.hint
+
+
+def test_each_port_of_the_list_has_one_name_of_its_own() -> None:
+    assert (port_name(6, 80), port_name(6, 79), port_name(6, 993), port_name(6, 111)) == (
+        "http",
+        "finger",
+        "imaps",
+        "sunrpc",
+    )
+    assert "server_port = 80)" in service_sql("http")
+    assert [each.name for each in known_ports() if "," in each.name.partition("(")[0]] == []
