@@ -190,6 +190,9 @@ SOURCE_PLUGIN = Code(
 SOURCE_OPTION = Code(
     "SW1452", "error", "an option of a source is not known", "give options by the names of docs/flow-sources.md"
 )
+LISTEN_SOURCES = Code(
+    "SW1447", "error", "the sources that may send are not described well", "give addresses or networks of the exporters"
+)
 LISTEN_LIMIT = Code("SW1444", "error", "listening has no bound", "give a time or a number of datagrams")
 TEXT_CUT = Code(
     "SW1462",

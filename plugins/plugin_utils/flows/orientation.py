@@ -42,6 +42,8 @@ LISTENER_DAYS = 90
 MINIMUM_DEGREE = 3
 EPHEMERAL = 32768
 FTP_DATA = 20
+# Below it no client dials; from 512 up systems of old give ports to clients that have privileges (rresvport).
+RESERVED = 512
 UNRANKED = 99
 DAY_US = 86_400_000_000
 # Rows whose past directions are asked for at once (about 40 octets each).
@@ -370,7 +372,13 @@ def _ranks(protocol: Any, a_port: Any, b_port: Any) -> tuple[Any, Any]:
     # A port of an OT service inside the ephemeral range against a well-known one of the list is a client's.
     a_lent = (a == 0) & (a_port >= EPHEMERAL) & (b != UNRANKED) & (b_port < 1024)
     b_lent = (b == 0) & (b_port >= EPHEMERAL) & (a != UNRANKED) & (a_port < 1024)
-    return np.where(a_lent, b, a), np.where(b_lent, a, b)
+    # So is one of an OT or IoT service among the ports that older systems dial from (1024 and up) against one that no client has.
+    a_dials = (a <= 1) & (a_port >= 1024) & (a_port < EPHEMERAL) & (b != UNRANKED) & (b_port < RESERVED)
+    b_dials = (b <= 1) & (b_port >= 1024) & (b_port < EPHEMERAL) & (a != UNRANKED) & (a_port < RESERVED)
+    return (
+        np.where(a_dials, UNRANKED, np.where(a_lent, b, a)),
+        np.where(b_dials, UNRANKED, np.where(b_lent, a, b)),
+    )
 
 
 @cache

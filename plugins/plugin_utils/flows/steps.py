@@ -173,8 +173,10 @@ def run_flow_listen(values: dict[str, Any]) -> dict[str, Any]:
     try:
         allowed = listener.networks_of(values["sources"])
     except ValueError as error:
-        raise FindingError(codes.LISTEN_LIMIT.at(str(error))) from error
+        raise FindingError(codes.LISTEN_SOURCES.at(str(error))) from error
     hints_of(values.get("hints") or ())
+    if not 1 <= int(values["port"]) <= 65_535:
+        raise FindingError(codes.LISTEN_BIND.at(f"port {values['port']} is not between 1 and 65535"))
     if values["check_mode"]:
         return {
             **_result(True, [], 0, 0, [], {}, []),

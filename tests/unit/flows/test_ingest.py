@@ -130,7 +130,7 @@ def test_each_rule_of_orientation(tmp_path: Path) -> None:
     # 3: proved a server by another session; 6: OT port before an IT port; 7: one port above 32768; 9: the lower port.
     proved = [*packets.session(DAY, "192.0.2.11", 5001, "192.0.2.20", 7777), (DAY + 1, silent)]
     assert directions(tmp_path, proved)["192.0.2.10", "192.0.2.20", 7777] == 3
-    assert directions(tmp_path, udp_pair(DAY, "192.0.2.10", 161, "192.0.2.20", 20000)) == {
+    assert directions(tmp_path, udp_pair(DAY, "192.0.2.10", 1812, "192.0.2.20", 20000)) == {
         ("192.0.2.10", "192.0.2.20", 20000): 6
     }
     assert directions(tmp_path, udp_pair(DAY, "192.0.2.10", 44818, "192.0.2.20", 53)) == {

@@ -180,3 +180,32 @@ def test_unbounded_listening_and_addresses_that_cannot_be_bound_are_refused() ->
             listener.open_socket(address, port)
     with pytest.raises(ValueError, match="no source"):
         listener.networks_of([])
+
+
+def test_a_socket_of_both_families_knows_exporters_by_their_own_address() -> None:
+    allowed = listener.networks_of(["192.0.2.31"])
+    peer = listener._peer(("::ffff:192.0.2.31", 2055, 0, 0), ("::", 9995, 0, 0), allowed)
+    assert (peer.name, peer.allowed, peer.overhead) == ("192.0.2.31", True, 28)
+    assert listener._peer(("::ffff:192.0.2.32", 2055, 0, 0), ("::", 9995, 0, 0), allowed).allowed is False
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [({"sources": []}, "SW1447"), ({"sources": ["exporter-1"]}, "SW1447"), ({"port": 0}, "SW1442"), ({"port": 70_000}, "SW1442"),
+     ({"datagrams": -1}, "SW1444"), ({"seconds": 0}, "SW1444")],
+)  # fmt: skip
+def test_arguments_that_cannot_be_used_are_refused_also_in_check_mode(
+    tmp_path: Path, wrong: dict[str, object], code: str
+) -> None:
+    values = {
+        "data_dir": str(tmp_path),
+        "address": "127.0.0.1",
+        "port": 2055,
+        "sources": ["192.0.2.1"],
+        "seconds": 1,
+        "datagrams": 0,
+    }
+    for check_mode in (True, False):
+        with pytest.raises(FindingError) as caught:
+            run_flow_listen({**values, **wrong, "check_mode": check_mode})
+        assert caught.value.findings[0].code == code

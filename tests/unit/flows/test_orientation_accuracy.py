@@ -46,3 +46,21 @@ def test_the_server_of_active_ftp_dials_from_port_20_to_many_clients() -> None:
     for row in rows:
         server_is_a = row["a_lo"] == address.columns_of("10.0.0.1")[1]
         assert (row["a_is_client"] == server_is_a, row["method"]) == (True, 6)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "client", "server"),
+    [(17, 5000, 53), (17, 4712, 123), (6, 5007, 443), (6, 1883, 22), (6, 5000, 502), (6, 4840, 102), (17, 47808, 53), (6, 1025, 20000),
+     (6, 49152, 102)],
+)  # fmt: skip
+def test_a_port_that_systems_of_old_dial_from_is_no_server_though_it_is_on_the_list(
+    protocol: int, client: int, server: int
+) -> None:
+    """One conversation seen from one side, without flags: 5000 is MELSOFT's port, and what a device that counts from 1024 up dials from."""
+    (one_hi, one_lo), (other_hi, other_lo) = address.columns_of("10.0.0.1"), address.columns_of("10.0.0.2")
+    table = record_table(1, {
+        "start_us": 1, "end_us": 1, "source_hi": one_hi, "source_lo": one_lo, "target_hi": other_hi, "target_lo": other_lo,
+        "protocol": protocol, "source_port": client, "target_port": server, "packets": 1, "bytes": 1, "exporter": "e", "source": "0" * 16,
+    })  # fmt: skip
+    (row,) = oriented_rows(iter([table]))
+    assert (row["b_port"] if row["a_is_client"] else row["a_port"]) == server

@@ -58,6 +58,8 @@ class Bounds:
         """Raise FindingError SW1444 where nothing bounds the listening."""
         if self.seconds <= 0 and self.datagrams <= 0:
             raise FindingError(codes.LISTEN_LIMIT.at("give a number of seconds, of datagrams or both"))
+        if self.datagrams < 0:
+            raise FindingError(codes.LISTEN_LIMIT.at(f"{self.datagrams} datagrams"))
         if self.seconds > LONGEST_SECONDS:
             raise FindingError(codes.LISTEN_LIMIT.at(f"at most {LONGEST_SECONDS} seconds"))
 
@@ -266,6 +268,10 @@ class _Peer:
 def _peer(address: tuple[Any, ...], own: tuple[Any, ...], allowed: Sequence[Network]) -> _Peer:
     name = str(address[0]).split("%", maxsplit=1)[0]
     source = ipaddress.ip_address(name)
+    if source.version == 6 and source.ipv4_mapped is not None:
+        # A socket of both families names an IPv4 exporter so; its own address is what users allow and see.
+        source = source.ipv4_mapped
+        name = str(source)
     if not any(source in network for network in allowed):
         return _Peer(name, allowed=False)
     packet = raw_packet(name, address[1], str(own[0]), own[1], b"")
