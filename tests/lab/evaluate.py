@@ -94,8 +94,8 @@ def evaluate_acl(
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r}")
     text = tuple(lines or ())
-    source = ipaddress.ip_address(str(packet["source"]))
-    if source.version != ipaddress.ip_address(str(packet["destination"])).version:
+    source = _address(str(packet["source"]))
+    if source.version != _address(str(packet["destination"])).version:
         raise ValueError("source and destination differ in family")
     version = family or list_family(text) or source.version
     aces = parse_acl(text, kind, version)
@@ -105,7 +105,7 @@ def evaluate_acl(
         raise ValueError(f"an IPv{version} list does not see an IPv{source.version} packet")
     own: tuple[int, int] | None = None
     if kind == "dacl" and endpoint is not None:
-        address = ipaddress.ip_address(endpoint)
+        address = _address(endpoint)
         if address.version != version:
             raise ValueError("the endpoint's address is of the other family")
         own = (int(address), _ones(version))
@@ -130,7 +130,7 @@ def evaluate_matrix(
     A disabled or missing cell, or one with nothing for the packet's family, falls to the default cell; without one
     the packet is permitted. The SGACLs of a cell are read as one list, in order. Raises ValueError as above.
     """
-    family = ipaddress.ip_address(str(packet["source"])).version
+    family = _address(str(packet["source"])).version
     found = [c for c in matrix["cells"] if (c["source"], c["destination"]) == (source_sgt, destination_sgt)]
     if len(found) > 1:
         raise ValueError("two cells for one pair of tags")
@@ -152,6 +152,7 @@ def evaluate_matrix(
     return MatrixVerdict(True, True, False, None, None, None, None)
 
 
+@lru_cache(maxsize=4096)
 def list_family(lines: tuple[str, ...]) -> int | None:
     """6 if an entry speaks IPv6, 4 if one speaks IPv4, None if none tells (``permit tcp any any``)."""
     found: set[int] = set()
@@ -348,6 +349,11 @@ class _Parser:
         return int(word), code
 
 
+@lru_cache(maxsize=65536)
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address(text)
+
+
 def _ones(family: int) -> int:
     return (1 << (32 if family == 4 else 128)) - 1
 
@@ -379,7 +385,7 @@ def _matches(ace: _Ace, packet: dict[str, Any], own: tuple[int, int] | None, fam
     if ace.protocol is not None and ace.protocol != _protocol(packet, family):
         return False
     for wanted, key in ((ace.source if own is None else own, "source"), (ace.destination, "destination")):
-        if wanted is not None and int(ipaddress.ip_address(str(packet[key]))) & wanted[1] != wanted[0]:
+        if wanted is not None and int(_address(str(packet[key]))) & wanted[1] != wanted[0]:
             return False
     if (packet.get("fragment_offset") or 0) > 0:  # no layer 4 header: permit on layer 3, deny with layer 4 never
         return ace.fragments or not ace.layer4 or ace.permit

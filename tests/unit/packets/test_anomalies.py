@@ -27,7 +27,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model i
     FirstMatchList,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.removable import RemovableSearch
-from tests.unit.packets.small import PACKETS, first_match, in_box, passes, random_list
+from tests.unit.packets.small import bits_in, first_matches, in_box, numbers, passes, random_list, verdicts_of
 
 
 @pytest.mark.one_python
@@ -35,26 +35,24 @@ from tests.unit.packets.small import PACKETS, first_match, in_box, passes, rando
 def test_dead_and_removable_by_brute_force(seed: int) -> None:
     choice = random.Random(seed)
     source = random_list(choice, 9, whole=0.7)
-    reached = {first_match(source, packet) for packet in PACKETS}
+    indices, permits = first_matches(source), verdicts_of(source)
+    reached = set(indices)
     found = find_anomalies(source)
     dead = {item.index for item in found if item.kind != REMOVABLE}
     assert dead == set(range(len(source.entries))) - reached
     for item in found:
-        owned = [p for p in PACKETS if any(in_box(p, box) for box in item.entry.boxes)]
+        owned = bits_in(item.entry.boxes)
         if item.kind == REMOVABLE:
             assert item.witness is not None
             assert decisions(PacketSpace(), source).entry_of(item.witness) == item.index
         elif owned:
-            opposite = {first_match(source, p) for p in owned if passes(source, p) != item.entry.permit}
+            opposite = {indices[n] for n in numbers(owned) if permits[n] != item.entry.permit}
             assert (item.kind == CONTRADICTING) == bool(opposite)
             if opposite:
                 assert opposite <= set(item.covering)
             assert item.witness is not None
             assert any(in_box(item.witness, box) for box in item.entry.boxes)
-            alone = any(
-                all(any(in_box(p, box) for box in source.entries[other].boxes) for p in owned)
-                for other in range(item.index)
-            )
+            alone = any(not owned & ~bits_in(source.entries[other].boxes) for other in range(item.index))
             if item.kind == UNION_SHADOWED:
                 assert not alone
                 assert len(item.covering) > 1

@@ -22,7 +22,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model i
     Entry,
     FirstMatchList,
 )
-from tests.unit.packets.small import PACKETS, first_match, passes, random_list
+from tests.unit.packets.small import PACKETS, first_match, first_matches, passes, random_list, verdicts_of
 from tests.unit.packets.test_anomalies import CASES, csv_entries
 
 np = pytest.importorskip("numpy")
@@ -52,8 +52,8 @@ def test_every_packet_of_a_small_world(seed: int) -> None:
         columns[f"{name}_hi"], columns[f"{name}_lo"] = halves([row[place] for row in rows], six)
     indices, permits, uncertain = classify(source, columns)
     assert not uncertain.any()
-    assert indices.tolist() == [first_match(source, packet) for packet in PACKETS]
-    assert permits.tolist() == [passes(source, packet) for packet in PACKETS]
+    assert indices.tolist() == first_matches(source)
+    assert permits.tolist() == verdicts_of(source)
     plain = protocol_column(columns["protocol"] % 256, columns["source_hi"], columns["source_lo"])
     mapped = [row[0] if row[4] >> 32 != 0xFFFF else row[0] % 256 for row in rows]
     assert plain.tolist() == mapped
@@ -98,8 +98,9 @@ def test_many_lists_judge_the_rows_that_name_them(masked: bool) -> None:
     lists = Classifiers(sources)
     columns = lists.prepared(world_columns())
     indices, permits, uncertain = lists.classify(which, columns)
-    assert indices.tolist() == [first_match(sources[n], packet) for n, packet in zip(which, PACKETS)]
-    assert permits.tolist() == [passes(sources[n], packet) for n, packet in zip(which, PACKETS)]
+    walked, judged = [first_matches(each) for each in sources], [verdicts_of(each) for each in sources]
+    assert indices.tolist() == [walked[n][row] for row, n in enumerate(which)]
+    assert permits.tolist() == [judged[n][row] for row, n in enumerate(which)]
     assert not uncertain.any()
     some = np.flatnonzero(which == 2)
     part = lists.classify(which[some], {name: values[some] for name, values in columns.items()})

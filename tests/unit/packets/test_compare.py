@@ -19,7 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model i
     FirstMatchList,
 )
 from tests.bench.lists import random_entries, rewritten
-from tests.unit.packets.small import PACKETS, passes, random_list
+from tests.unit.packets.small import PACKETS, passes, random_list, verdicts_of
 
 
 @pytest.mark.one_python
@@ -28,8 +28,7 @@ def test_difference_by_brute_force(seed: int) -> None:
     choice = random.Random(seed)
     first, second = random_list(choice, 5), random_list(choice, 5)
     found = compare(first, second)
-    for packet in PACKETS:
-        before, after = passes(first, packet), passes(second, packet)
+    for packet, before, after in zip(PACKETS, verdicts_of(first), verdicts_of(second), strict=True):
         assert (packet in found.only_in_first) == (before and not after)
         assert (packet in found.only_in_second) == (after and not before)
     assert found.newly_permitted == found.only_in_second

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -23,14 +22,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model i
     Box,
     Entry,
     FirstMatchList,
-    Packet,
     make_packet,
 )
-from tests.unit.packets.small import PACKETS, in_box, random_list
+from tests.unit.packets.small import PACKETS, bits_in, first_matches, random_list, verdicts_of
 
 CONDITIONS = ("dscp ef", "time-range NIGHT", "time-range WORK")
 WAYS = [dict(zip(CONDITIONS, values, strict=True)) for values in itertools.product((False, True), repeat=3)]
-SAMPLE = PACKETS[::7]
+SAMPLE = range(0, len(PACKETS), 7)
 
 
 def conditional_list(choice: random.Random, length: int) -> FirstMatchList:
@@ -43,21 +41,14 @@ def conditional_list(choice: random.Random, length: int) -> FirstMatchList:
     return replace(source, entries=tuple(entries))
 
 
-def deciding(source: FirstMatchList, packet: Packet, way: Mapping[str, bool]) -> int:
-    """Walk the list from the top, knowing what the conditions are."""
-    for index, entry in enumerate(source.entries):
-        if (not entry.condition or way[entry.condition]) and any(in_box(packet, box) for box in entry.boxes):
-            return index
-    return len(source.entries)
+def deciding(source: FirstMatchList) -> list[tuple[int, ...]]:
+    """Walk the list from the top for each packet, knowing what the conditions are: an entry for each way."""
+    return list(zip(*(first_matches(source, way) for way in WAYS), strict=True))
 
 
-def actions(source: FirstMatchList, packet: Packet) -> list[bool]:
-    """Return the verdict for each way the conditions can turn out."""
-    found = []
-    for way in WAYS:
-        index = deciding(source, packet, way)
-        found.append(source.entries[index].permit if index < len(source.entries) else source.default_permit)
-    return found
+def actions(source: FirstMatchList) -> list[tuple[bool, ...]]:
+    """Return each packet's verdict for each way the conditions can turn out."""
+    return list(zip(*(verdicts_of(source, way) for way in WAYS), strict=True))
 
 
 @pytest.mark.one_python
@@ -67,11 +58,12 @@ def test_verdicts_by_brute_force(seed: int) -> None:
     space = PacketSpace()
     found = verdicts(space, source)
     decided = Decisions(space, source)
-    for packet in SAMPLE:
-        ways = set(actions(source, packet))
+    indices, passing = deciding(source), actions(source)
+    for number in SAMPLE:
+        packet, ways = PACKETS[number], set(passing[number])
         assert (packet in found.permitted) == (ways == {True})
         assert (packet in found.uncertain) == (len(ways) == 2)
-        assert set(decided.entries_of(packet)) == {deciding(source, packet, way) for way in WAYS}
+        assert set(decided.entries_of(packet)) == set(indices[number])
         assert decided.permits(packet) == (ways.pop() if len(ways) == 1 else None)
     assert permitted(space, source) == found.permitted
 
@@ -87,8 +79,9 @@ def test_comparison_by_brute_force(seed: int, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(module, "LOCAL_SHARE", 9)
     found = compare(first, second)
     same = True
-    for packet in SAMPLE:
-        before, after = actions(first, packet), actions(second, packet)
+    one, two = actions(first), actions(second)
+    for number in SAMPLE:
+        packet, before, after = PACKETS[number], one[number], two[number]
         same = same and before == after
         assert (packet in found.only_in_first) == (set(before) == {True} and set(after) == {False})
         assert (packet in found.only_in_second) == (set(before) == {False} and set(after) == {True})
@@ -102,22 +95,21 @@ def test_comparison_by_brute_force(seed: int, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("seed", range(10))
 def test_anomalies_by_brute_force(seed: int) -> None:
     source = conditional_list(random.Random(100 + seed), 8)
-    reached = {deciding(source, packet, way) for packet in PACKETS for way in WAYS}
+    reached = {index for ways in deciding(source) for index in ways}
     found = find_anomalies(source)
     dead = {item.index for item in found if item.kind != REMOVABLE}
     assert dead == set(range(len(source.entries))) - reached
     for item in found:
         if item.kind == REMOVABLE:
             continue
-        owned = [p for p in PACKETS if any(in_box(p, box) for box in item.entry.boxes)]
         for other in item.covering:  # a certificate holds whatever conditions say
             assert source.entries[other].condition in ("", item.entry.condition)
             assert other < item.index
-        if owned:
+        if bits_in(item.entry.boxes):
             assert item.witness is not None
     gone = {item.index for item in found}
     kept = replace(source, entries=tuple(entry for i, entry in enumerate(source.entries) if i not in gone))
-    assert all(actions(source, packet) == actions(kept, packet) for packet in SAMPLE)
+    assert actions(source) == actions(kept)
     assert compare(source, kept).equal
 
 

@@ -19,7 +19,19 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model i
     Packet,
     possible_boxes,
 )
-from tests.unit.packets.small import PACKETS, first_match, in_box, passes, possible, random_box, random_list
+from tests.unit.packets.small import (
+    PACKETS,
+    bits_in,
+    first_match,
+    first_matches,
+    in_box,
+    numbers,
+    passes,
+    possible,
+    random_box,
+    random_list,
+    verdicts_of,
+)
 
 SEEDS = range(12)
 
@@ -48,14 +60,20 @@ def test_lists_decide_as_a_walk_does(seed: int) -> None:
     space = PacketSpace()
     passed = permitted(space, source)
     decided = decisions(space, source)
-    reached = set()
-    for packet in PACKETS:
-        index = first_match(source, packet)
-        reached.add(index)
-        assert (packet in passed) == passes(source, packet)
+    indices = first_matches(source)
+    for packet, index, passing in zip(PACKETS, indices, verdicts_of(source), strict=True):
+        assert (packet in passed) == passing
         assert decided.entry_of(packet) == index
-        assert decided.permits(packet) == passes(source, packet)
-    assert decided.reached == reached
+        assert decided.permits(packet) == passing
+    assert decided.reached == set(indices)
+
+
+def test_the_walk_for_all_packets_is_the_walk_for_one() -> None:
+    source = random_list(random.Random(9), 7)
+    assert first_matches(source)[::5] == [first_match(source, packet) for packet in PACKETS[::5]]
+    assert verdicts_of(source)[::5] == [passes(source, packet) for packet in PACKETS[::5]]
+    boxes = source.entries[0].boxes
+    assert numbers(bits_in(boxes)) == [n for n, each in enumerate(PACKETS) if any(in_box(each, box) for box in boxes)]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -64,7 +82,7 @@ def test_set_algebra(seed: int) -> None:
     space = PacketSpace()
     boxes = [[random_box(choice) for _ in range(choice.randint(1, 3))] for _ in range(2)]
     a, b = (space.from_boxes(group) for group in boxes)
-    x, y = ({p for p in PACKETS if any(in_box(p, box) for box in group)} for group in boxes)
+    x, y = ({PACKETS[n] for n in numbers(bits_in(group))} for group in boxes)
     for made, wanted in ((a | b, x | y), (a & b, x & y), (a - b, x - y), (a ^ b, x ^ y), (~a, set(PACKETS) - x)):
         assert {p for p in PACKETS if p in made} == wanted
     assert a.is_subset_of(b) == (x <= y)
@@ -157,7 +175,7 @@ def test_projection_by_brute_force(seed: int) -> None:
     found = space.from_boxes(boxes)
     kept = choice.sample(FIELDS, choice.randint(1, 3))
     places = [FIELDS.index(name) for name in kept]
-    inside = {p for p in PACKETS if any(in_box(p, box) for box in boxes)}
+    inside = {PACKETS[n] for n in numbers(bits_in(boxes))}
     keys = {tuple(p.values()[i] for i in places) for p in inside}
     projected = found.project(kept)
     for packet in PACKETS:

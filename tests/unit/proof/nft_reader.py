@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import cache
 from typing import Any
 
 MATCH = re.compile(
@@ -16,6 +17,11 @@ MATCH = re.compile(
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58}
 
 
+address_of = cache(ipaddress.ip_address)
+network_of = cache(ipaddress.ip_network)
+
+
+@cache
 def rules_of(text: str) -> tuple[list[str], str]:
     """Return the rules of the one chain and its policy."""
     lines = [line.strip() for line in text.splitlines()]
@@ -40,27 +46,32 @@ def decide(text: str, packet: dict[str, Any]) -> bool:
 
 
 def _verdict(rule: str, packet: dict[str, Any]) -> bool | None:
+    conditions, accept = _parsed(rule)
+    return accept if all(_matches(key, values, packet) for key, values in conditions) else None
+
+
+@cache
+def _parsed(rule: str) -> tuple[list[tuple[str, list[str]]], bool]:
+    """Return what a rule asks for, and whether it accepts."""
     rest = re.sub(r' comment "[^"]*"$', "", rule)
-    matched = True
-    while True:
-        if rest in ("counter accept", "counter drop"):
-            return (rest == "counter accept") if matched else None
+    conditions = []
+    while rest not in ("counter accept", "counter drop"):
         found = MATCH.match(rest)
         if found is None:
             raise ValueError(rest)
-        values = [value.strip() for value in found[2].strip("{}").split(",")]
-        matched = matched and _matches(found[1], values, packet)
+        conditions.append((found[1], [value.strip() for value in found[2].strip("{}").split(",")]))
         rest = rest[found.end() :]
+    return conditions, rest == "counter accept"
 
 
 def _matches(key: str, values: list[str], packet: dict[str, Any]) -> bool:
-    version = ipaddress.ip_address(packet["source"]).version
+    version = address_of(packet["source"]).version
     if key.startswith("ip") and version != (6 if key.startswith("ip6") else 4):
         return False
     if key in ("ip protocol", "ip6 nexthdr"):
         return str(packet["protocol"]) in values
     if key.startswith("ip"):
-        address = ipaddress.ip_address(packet["source" if key.endswith("saddr") else "destination"])
+        address = address_of(packet["source" if key.endswith("saddr") else "destination"])
         return any(_holds(value, address) for value in values)
     if key == "meta nfproto":
         return values == [f"ipv{version}"]
@@ -79,11 +90,12 @@ def _matches(key: str, values: list[str], packet: dict[str, Any]) -> bool:
     return False
 
 
+@cache
 def _holds(value: str, address: Any) -> bool:
     if value.startswith("& "):
-        mask, wanted = (int(ipaddress.ip_address(part)) for part in value[2:].split(" == "))
+        mask, wanted = (int(address_of(part)) for part in value[2:].split(" == "))
         return int(address) & mask == wanted
     if "/" in value:
-        return address in ipaddress.ip_network(value)
+        return address in network_of(value)
     low, _, high = value.partition("-")
-    return ipaddress.ip_address(low) <= address <= ipaddress.ip_address(high or low)
+    return address_of(low) <= address <= address_of(high or low)

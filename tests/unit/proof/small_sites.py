@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import random
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Packet
@@ -118,7 +119,7 @@ class World:
         if to in self.members:
             return self.segment_of(address) == to
         prefixes = ["0.0.0.0/0"] if to == "any" else [SUBNETS[to[5:]]] if to.startswith("zone:") else self.networks[to]
-        return any(ipaddress.ip_address(address) in ipaddress.ip_network(prefix) for prefix in prefixes)
+        return any(lies_in(address, prefix) for prefix in prefixes)
 
     def touches(self, to: str, segment: str) -> bool:
         return any(self.covers(to, address) for address, _s, _p in self.members[segment])
@@ -231,8 +232,14 @@ class World:
         return [*own, *(str(ipaddress.ip_network(p)[14]) for p in SUBNETS.values()), OUTSIDE]
 
 
+@cache
+def lies_in(address: str, prefix: str) -> bool:
+    return ipaddress.ip_address(address) in ipaddress.ip_network(prefix)
+
+
+@cache
 def side(address: str) -> str:
-    return next((n for n, p in SUBNETS.items() if ipaddress.ip_address(address) in ipaddress.ip_network(p)), "outside")
+    return next((n for n, p in SUBNETS.items() if lies_in(address, p)), "outside")
 
 
 def inside(value: int, ranges: list[tuple[int, int]]) -> bool:
