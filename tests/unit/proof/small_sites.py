@@ -112,7 +112,11 @@ class World:
     # --- the model
 
     def segment_of(self, address: str) -> str:
-        return next((name for name, found in self.members.items() if any(a == address for a, _s, _p in found)), "")
+        for name, found in self.members.items():
+            for held, _switch, _port in found:
+                if held == address:
+                    return name
+        return ""
 
     def covers(self, to: str, address: str) -> bool:
         """Whether the server side of a rule takes in an address."""
