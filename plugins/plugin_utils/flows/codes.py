@@ -127,6 +127,12 @@ STORE_OLDER = Code(
     "a file of the store lacks columns that are asked for",
     "an earlier version wrote it: import its inputs again into a fresh data directory",
 )
+STORE_ROOM = Code(
+    "SW1427",
+    "error",
+    "there is no room for what an import or a question needs",
+    "make room on the disk of the data directory, or ask for fewer days; the store itself is whole",
+)
 STORE_BUSY = Code("SW1423", "error", "another process is writing to the store", "wait until it has ended")
 ENGINE_UNKNOWN = Code(
     "SW1491",

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
 
 Database = Callable[[], Any]
 DIRECT = 2
@@ -58,4 +57,4 @@ class Past:
                         for name, column in zip(batch.schema.names, batch.columns, strict=True)
                     }
         except (store.duckdb.IOException, store.duckdb.InvalidInputException) as error:
-            raise FindingError(codes.STORE_DAMAGED.at(f"the rollup cannot be read ({type(error).__name__})")) from error
+            raise store.fault(error, f"the rollup cannot be read ({type(error).__name__})") from error

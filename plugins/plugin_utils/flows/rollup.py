@@ -18,10 +18,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.progress import Progress
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, day_rows, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import day_rows, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.day_sums import summed
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import Footer, constants, read_footer
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.handed import Handed
@@ -126,9 +125,7 @@ def build_day(
         UnicodeDecodeError,
         pa.ArrowException,
     ) as error:
-        raise FindingError(
-            codes.STORE_DAMAGED.at(f"connections of {day} cannot be read ({type(error).__name__})")
-        ) from error
+        raise store.fault(error, f"connections of {day} cannot be read or summed ({type(error).__name__})") from error
 
 
 def _by_query(connection: Any, near: Sequence[Footer], day: date, path: Path) -> int:

@@ -61,7 +61,7 @@ def _findings(engine: Engine) -> Engine:
         try:
             return engine(values)
         except store.duckdb.Error as error:
-            raise FindingError(codes.STORE_DAMAGED.at(f"{type(error).__name__}: {str(error)[:200]}")) from error
+            raise store.fault(error, f"{type(error).__name__}: {str(error)[:200]}") from error
 
     return guarded_engine
 

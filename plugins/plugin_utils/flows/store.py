@@ -9,6 +9,7 @@ not at all, and an import that was killed leaves nothing behind but files that t
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -49,6 +50,8 @@ UNIX_DAY = date(1970, 1, 1)
 DELTAS = ("start_us", "end_us", "client_port", "bytes_out", "bytes_in", "first_us", "last_us", "bytes")
 # Rows of a column of one number that are made once and stand for all of its rows: so many stay in the processor's caches.
 SPREAD = 1 << 15
+# As systems and DuckDB put it.
+NO_ROOM = ("No space left on device", "Disk quota exceeded", "Read-only file system")
 COLUMNS = {"connections": CONNECTIONS, "rollup": ROLLUP, "observers": OBSERVERS, "noise": NOISE}
 Moment = date | datetime | str | int
 
@@ -477,6 +480,13 @@ def _read(files: Sequence[Path], query: str, columns: dict[str, str], kind: str)
             .to_arrow_table()
             .cast(schema)
         )
+
+
+def fault(error: BaseException, message: str, location: Location | None = None) -> FindingError:
+    """Return what is raised where the store cannot be read: SW1427 where a disk or the memory is full, which harms nothing, else SW1422."""
+    room = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+    room = room or isinstance(error, duckdb.OutOfMemoryException) or any(each in str(error) for each in NO_ROOM)
+    return FindingError((codes.STORE_ROOM if room else codes.STORE_DAMAGED).at(message, location))
 
 
 def check_file(path: Path, kind: str, newest: int = MAJOR, more: Iterable[str] = ()) -> None:

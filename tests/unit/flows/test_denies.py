@@ -79,7 +79,25 @@ MESSAGES = {
         ("asa", "10.7.0.5", 0, "10.0.0.5", 0, 47, 1, "iot_in", "0xc1", "iot", (-1, -1)),
     "%ASA-6-106100: access-list iot_in denied udp iot/10.7.0.5(5353) -> inside/10.0.0.5(161) hit-cnt 21 (300-second interval) [0x2, 0x0]":
         ("asa", "10.7.0.5", 5353, "10.0.0.5", 161, 17, 21, "iot_in", "0x2", "iot", (-1, -1)),
-    "%ASA-6-106100: access-list iot_in permitted tcp iot/10.7.0.5(5353) -> inside/10.0.0.5(161) hit-cnt 1 first hit": "unreadable",
+    # As ASA writes it since 8.x: no brackets about the interval.
+    "%ASA-6-106100: access-list iot_in permitted tcp iot/10.7.0.5(5353) -> inside/10.0.0.5(161) hit-cnt 1 first hit": "permitted",
+    "%ASA-5-106100: access-list iot_in denied tcp iot/10.7.0.5(5353) -> inside/10.0.0.5(502) hit-cnt 1 first hit [0xc7afbac6, 0x0]":
+        ("asa", "10.7.0.5", 5353, "10.0.0.5", 502, 6, 1, "iot_in", "0xc7afbac6", "iot", (-1, -1)),
+    "%ASA-5-106100: access-list v6 denied tcp iot/2001:db8::5(5353) -> inside/2001:db8::9(502) hit-cnt 4 300-second interval [0xc7, 0x0]":
+        ("asa", "2001:db8::5", 5353, "2001:db8::9", 502, 6, 4, "v6", "0xc7", "iot", (-1, -1)),
+    "%ASA-5-106100: access-list iot_in denied tcp iot/10.7.0.5(5353) -> inside/10.0.0.5(502) hit-cnt 1 first": "unreadable",
+    # IOS-XE's forwarding plane.
+    "%FMANFP-6-IPACCESSLOGP: F0/0: fman_fp_image: list 100 denied tcp 10.7.0.5(40001) -> 10.0.0.5(502), 3 packets":
+        ("ios", "10.7.0.5", 40001, "10.0.0.5", 502, 6, 3, "100", "", "", (-1, -1)),
+    "%FMANFP-6-IPACCESSLOGDP: F0/0: fman_fp_image: list 100 denied icmp 10.7.0.5 -> 10.0.0.5 (2048/0), 1 packet":
+        ("ios", "10.7.0.5", 0, "10.0.0.5", 2048, 1, 1, "100", "", "", (-1, -1)),
+    "%FMANFP-6-IPACCESSLOGP: F0/0: list test-acl-log3 denied tcp f000.02b0.a78d 40.0.1.2(1024) -> 50.0.1.2(1024), 1 packet [0x1]":
+        ("ios", "40.0.1.2", 1024, "50.0.1.2", 1024, 6, 1, "test-acl-log3", "0x1", "f000.02b0.a78d", (-1, -1)),
+    "%FMANFP-6-IPACCESSLOGP: Chassis 1 F0/0: fman_fp_image: list w denied udp [Gi1/0/3] 10.7.0.5(4001) -> 10.0.0.5(53), 2 packets":
+        ("ios", "10.7.0.5", 4001, "10.0.0.5", 53, 17, 2, "w", "", "Gi1/0/3", (-1, -1)),
+    "%FMANFP-6-IPV6ACCESSLOGP: R0/0: fman_fp_image: list v6/20 denied tcp 2001:db8::5(1) -> 2001:db8::9(2), 1 packet":
+        ("ios", "2001:db8::5", 1, "2001:db8::9", 2, 6, 1, "v6", "20", "", (-1, -1)),
+    "%FMANFP-6-IPACCESSLOGP: F0/0: fman_fp_image: list 100 permitted tcp 10.7.0.5(40001) -> 10.0.0.5(502), 3 packets": "permitted",
     "%ASA-6-106100: access-list a est-allowed tcp iot/10.7.0.5(53) -> inside/10.0.0.5(161) hit-cnt 1 (first hit) [0x2, 0x0]": "permitted",
     "%ASA-2-106001: Inbound TCP connection denied from 198.51.100.5/4000 to 10.0.0.5/23 flags SYN  on interface outside":
         ("asa", "198.51.100.5", 4000, "10.0.0.5", 23, 6, 1, "", "", "outside", (-1, -1)),
@@ -146,6 +164,7 @@ def test_messages_as_documented(text: str) -> None:
         ),
         ("*Nov 30 23:59:59.999: %RBM-6-SGACLHIT: x", ("2024-11-30T23:59:59.999000+00:00", "")),
         ("Feb 29 01:02:03 sw2 : %RBM-6-SGACLHIT: x", ("2024-02-29T01:02:03+00:00", "sw2")),
+        ("<166>30: sw-3: 6340004: Mar  4 11:45:20: %SEC-6-X: x", ("2025-03-04T11:45:20+00:00", "sw-3")),
         ("Feb 31 01:02:03 sw2 : %RBM-6-SGACLHIT: x", None),
         ("no time here: %RBM-6-SGACLHIT: x", None),
     ],

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import denied, ingest, inputs, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import denied, ingest, inputs, rollup, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import known_ports, port_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.search import service_sql
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import pcap
@@ -209,3 +209,31 @@ def test_each_port_of_the_list_has_one_name_of_its_own() -> None:
     )
     assert "server_port = 80)" in service_sql("http")
     assert [each.name for each in known_ports() if "," in each.name.partition("(")[0]] == []
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(28, "No space left on device"), "SW1427"),
+        (store.duckdb.IOException('Could not write to file ".spill-7/x": No space left on device'), "SW1427"),
+        (store.duckdb.OutOfMemoryException("failed to pin block"), "SW1427"),
+        (OSError(5, "Input/output error"), "SW1422"),
+        (store.duckdb.InvalidInputException("No magic bytes found"), "SW1422"),
+    ],
+)
+def test_a_full_disk_is_not_taken_for_a_damaged_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
+) -> None:
+    """Who believes that connections are damaged removes them."""
+
+    def fails(*_arguments: Any, **_options: Any) -> int:
+        raise error
+
+    first = capture(tmp_path / "a.pcap")
+    with monkeypatch.context() as patched:
+        patched.setattr(rollup.store, "write_table", fails)
+        with pytest.raises(FindingError) as caught:
+            run_flow_import(values(tmp_path, first))
+        assert caught.value.findings[0].code == code
+    assert statuses(run_flow_import(values(tmp_path, first))) == ["known"]
+    assert store.rollup(tmp_path / "data").num_rows == 1

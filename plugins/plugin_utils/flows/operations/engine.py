@@ -106,14 +106,18 @@ class DuckEngine:
     def _run(self, work: Callable[[str], Any], query: str) -> Any:
         try:
             return work(query)
-        except (store.duckdb.IOException, store.duckdb.InvalidInputException) as error:
+        except (
+            store.duckdb.IOException,
+            store.duckdb.InvalidInputException,
+            store.duckdb.OutOfMemoryException,
+        ) as error:
             raise unreadable(error) from error
 
 
 def unreadable(error: Exception) -> FindingError:
     """Return what is raised for a file of the store that cannot be read."""
     text = f"a file of the store cannot be read ({type(error).__name__}: {str(error)[:200]})"
-    return FindingError(codes.STORE_DAMAGED.at(text))
+    return store.fault(error, text)
 
 
 def engine_of(setting: str = "", temporary: Path | None = None, memory_limit: str = "") -> Engine:

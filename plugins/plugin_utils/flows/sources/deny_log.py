@@ -32,7 +32,8 @@ ROWS = 1 << 16
 LEFT_OUT = ("other_messages", deny_messages.PERMITTED, deny_messages.RATE, deny_messages.NO_VERDICT)
 DAY_MINUTES = 1440
 MARKS = re.compile(
-    rb"%(?:SEC-[0-7]-IPACCESSLOG|IPV6_ACL-[0-7]-ACCESSLOG|ACLLOG-[0-7]-ACLLOG_|[A-Z0-9_]{2,20}-[0-7]-SGACLHIT|(?:ASA|FTD|PIX|FWSM)-(?:[a-z]+-)?[0-7]-[0-9]{6}:)"
+    rb"%(?:SEC-[0-7]-IPACCESSLOG|IPV6_ACL-[0-7]-ACCESSLOG|FMANFP-[0-7]-IP(?:V6)?ACCESSLOG"
+    rb"|ACLLOG-[0-7]-ACLLOG_|[A-Z0-9_]{2,20}-[0-7]-SGACLHIT|(?:ASA|FTD|PIX|FWSM)-(?:[a-z]+-)?[0-7]-[0-9]{6}:)"
     rb"|\bIN=[^\s]{0,32} OUT=[^\s]{0,32} .{0,300}SRC="
 )
 

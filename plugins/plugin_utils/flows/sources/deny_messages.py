@@ -4,10 +4,10 @@
 """Messages about denied packets, one parser for each family: Cisco IOS and IOS-XE access lists, NX-OS access lists, SGACLs, ASA, and the
 kernel's packet log.
 
-Forms are those of Cisco's system message guides (SEC, IPV6_ACL, RBM; ASA 106001 to 106100, 710003) and of the Linux kernel's nf_log_syslog.
-Those of NX-OS (ACLLOG) are from Cisco's document 118907 on ACL logging of the Nexus 7000 and from messages that the public parsers of
-Genie (Cisco) and NetWitness read. A parser returns a ``Deny``, or a reason why the line is none: ``permitted``, ``rate`` (some were
-not logged), ``no_verdict`` (NX-OS says permit or deny only where it names the list) or ``unreadable``.
+Forms are those of Cisco's system message guides (SEC, IPV6_ACL, FMANFP, RBM; ASA 106001 to 106100, 710003) and of the Linux kernel's
+nf_log_syslog. Those of NX-OS (ACLLOG) are from Cisco's document 118907 on ACL logging of the Nexus 7000 and from messages that the public
+parsers of Genie (Cisco) and NetWitness read. A parser returns a ``Deny``, or a reason why the line is none: ``permitted``, ``rate`` (some
+were not logged), ``no_verdict`` (NX-OS says permit or deny only where it names the list) or ``unreadable``.
 """
 
 from __future__ import annotations
@@ -34,14 +34,19 @@ SOURCE, TARGET = ADDRESS.format("source"), ADDRESS.format("target")
 COUNT = r"(?P<count>[0-9]{1,12}) packets?"
 HASH = r"(?:\s*\[(?P<tag>[^\]\s]{1,64})[^\]]*\])?"
 IOS_TAG = re.compile(
-    r"%(?P<tag>(?:SEC-[0-7]-IPACCESSLOG|IPV6_ACL-[0-7]-ACCESSLOG)(?P<form>DP|SP|RP|NP|RL|P|S)?): (?P<rest>.{1,600})"
+    r"%(?P<tag>(?:SEC-[0-7]-IPACCESSLOG|IPV6_ACL-[0-7]-ACCESSLOG|FMANFP-[0-7]-IP(?:V6)?ACCESSLOG)(?P<form>DP|SP|RP|NP|RL|P|S)?): "
+    # IOS-XE's forwarding plane says where it runs, and as what.
+    r" ?(?:(?:Chassis [0-9]{1,2} )?[A-Z]{1,3}[0-9]{1,2}(?:/[0-9]{1,2}){0,2}: {1,3})?(?:[a-z_]{3,30}: {1,3})?(?P<rest>.{1,600})"
 )
+# Behind the protocol IOS-XE may say the sender's MAC or, in brackets, where it came in.
+IOS_FROM = r"(?:(?:(?P<mac>[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4})|\[(?P<where>[^\]]{0,80})\]) )?"
 IOS_FLOW = re.compile(
     r"list (?P<list>\S{1,128}) (?P<verdict>denied|permitted) (?P<protocol>[A-Za-z0-9_-]{1,20}) "
+    + IOS_FROM
     + SOURCE
     + r"(?:\((?P<sport>[0-9]{1,5})\))?"
     r"(?: ?\((?P<interface>[A-Za-z][^)]{0,80})\))? -> " + TARGET + r"(?:\((?P<dport>[0-9]{1,5})\))?"
-    r"(?: \((?P<type>[0-9]{1,3})(?:/(?P<code>[0-9]{1,3}))?\))?, " + COUNT + HASH
+    r"(?: \((?P<type>[0-9]{1,5})(?:/(?P<code>[0-9]{1,3}))?\))?, " + COUNT + HASH
 )
 IOS_SOURCE = re.compile(
     r"list (?P<list>\S{1,128}) (?P<verdict>denied|permitted) "
@@ -99,7 +104,7 @@ ASA: dict[str, re.Pattern[str]] = {
         r" (?P<source_interface>[^\s/]{1,48})/"
         rf"{SOURCE}\((?P<source_port>[0-9]{{1,5}})\)(?:\([^)]*\))? ?-> ?"
         rf"(?P<target_interface>[^\s/]{{1,48}})/{TARGET}\((?P<target_port>[0-9]{{1,5}})\)"
-        rf"(?:\([^)]*\))? hit-cnt (?P<count>[0-9]{{1,12}}) \((?P<span>first hit|[0-9]+-second interval)\){HASH}"
+        rf"(?:\([^)]*\))? hit-cnt (?P<count>[0-9]{{1,12}}) \(?(?:first hit|[0-9]+-second interval)\)?{HASH}"
     ),
     "710003": re.compile(rf"(?P<protocol>TCP|UDP) access denied by ACL from {ASA_FROM} to {ASA_TO}"),
 }  # fmt: skip
@@ -221,7 +226,12 @@ def _ios(found: re.Match[str]) -> Deny | str:
     if flow is None:
         return Deny("ios", found["tag"], source, None, 0, **common)
     protocol = _protocol(flow["protocol"], source)
-    ports = _ends(protocol, _port(flow["sport"]), _port(flow["dport"]), flow["type"], flow["code"])
+    kind, code = flow["type"], flow["code"]
+    if kind is not None and int(kind) > 255 and found["tag"].startswith("FMANFP"):
+        # The forwarding plane gives type * 256 + code in one number.
+        kind, code = str(int(kind) // 256), str(int(kind) % 256)
+    ports = _ends(protocol, _port(flow["sport"]), _port(flow["dport"]), kind, code)
+    common["interface"] = common["interface"] or flow["where"] or flow["mac"] or ""
     return Deny("ios", found["tag"], source, address.columns_of(flow["target"]), protocol, *ports, **common)
 
 

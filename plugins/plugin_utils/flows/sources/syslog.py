@@ -16,7 +16,7 @@ ISO = re.compile(
 )
 OLD = re.compile(
     r"(?<![A-Za-z])(?P<month>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}(?P<day>[0-9]{1,2})(?: (?P<year>[0-9]{4}))?"
-    r" (?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})(?:\.(?P<part>[0-9]{1,6}))?(?: (?P<utc>UTC|GMT)(?= |:|$))?"
+    r" (?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})(?:\.(?P<part>[0-9]{1,6}))?(?: (?P<utc>UTC|GMT|utc|gmt)(?= |:|$))?"
     r"(?: (?P<after>[0-9]{4})(?= |:|$))?"
 )
 PRIORITY = re.compile(r"\A<[0-9]{1,3}>(?:[0-9]{1,2} )?")
@@ -62,12 +62,9 @@ def _host(head: str, start: int, found: re.Match[str]) -> str:
     if after and not NO_HOST.match(after["host"]) and not after["host"].startswith("%"):
         return after["host"].rstrip(":")
     before = head[start : found.start()].strip(" *:.").split(" ")
-    candidate = before[0].rstrip(":") if before and before[0] else ""
-    return (
-        candidate
-        if candidate and not re.fullmatch(r"[0-9]{1,12}:?", candidate) and re.fullmatch(HOST, candidate)
-        else ""
-    )
+    # Counters of messages stand before a name and behind it.
+    named = [each.rstrip(":") for each in before if not re.fullmatch(r"[0-9]{0,12}:?", each)]
+    return named[0] if named and re.fullmatch(HOST, named[0]) else ""
 
 
 def _iso(text: str, clock: Clock) -> datetime | None:
