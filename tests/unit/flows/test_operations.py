@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 from datetime import timedelta
 from pathlib import Path
@@ -197,7 +198,7 @@ def test_the_short_way_to_edges_and_the_joins_agree(built: Any) -> None:
                     gate.daily()
                 made.append(
                     [
-                        row_hash(gate.unmatched(rules)),
+                        gate.unmatched(rules).to_pylist(),
                         row_hash(gate.unused(rules)),
                         gate.engine.rows(
                             "SELECT sum(flows)::BIGINT AS flows, count(*) AS n FROM edges",
@@ -420,3 +421,45 @@ def test_activity_names_each_minute_in_which_an_exporter_saw_anything(
     expected = sorted({row["start_us"] // 60_000_000 for row in rows if row["exporter"] == speaker})
     assert [tuple(row.values()) for row in answered["activity"].to_pylist()] == [(speaker, each) for each in expected]
     assert len(expected) > 100
+
+
+def test_edges_without_a_rule_are_those_that_looking_at_each_pair_gives() -> None:
+    """Rules that overlap, hold one another, end beside a port, are of segments nobody has, or reach past the last port."""
+    rng = random.Random(8)
+    texts = {"segment": ["", "a", "b", "é"], "binding": ["ambiguous", "assumed", "bound", "unknown"]}
+    for _turn in range(20):
+        keys = sorted(
+            {
+                (rng.choice(texts["segment"]), rng.choice(texts["segment"]), rng.choice((6, 17)), rng.choice((0, 5, 6, 7, 65_535)),
+                 rng.choice(texts["binding"]), rng.choice(texts["binding"]))
+                for _row in range(60)
+            }
+        )  # fmt: skip
+        rng.shuffle(keys)
+        names = edges.KEY.split(", ")
+        columns: dict[str, Any] = {name: [key[place] for key in keys] for place, name in enumerate(names)}
+        columns |= {
+            name: pa.array(columns[name]).dictionary_encode() for name in names if name.endswith(("segment", "binding"))
+        }
+        table = pa.table({**columns, **{name: list(range(len(keys))) for name in edges.COUNTED}})
+        rules = [
+            {"rule": number, "client_segment": rng.choice(["a", "b", "é", "nobody"]), "server_segment": rng.choice(["", "a", "b"]),
+             "protocol": rng.choice((6, 17, 300)), "first_port": (first := rng.choice((-1, 0, 5, 6, 8))),
+             "last_port": first + rng.choice((-1, 0, 1, 70_000))}
+            for number in range(24)
+        ]  # fmt: skip
+        expected = sorted(
+            key
+            for key in keys
+            if not any(
+                (rule["client_segment"], rule["server_segment"], rule["protocol"]) == key[:3]
+                and rule["first_port"] <= key[3] <= rule["last_port"]
+                for rule in rules
+            )
+        )
+        found = edges.unmatched(table, pa.Table.from_pylist(rules)).to_pylist()
+        assert [tuple(row.values())[:6] for row in found] == expected
+        assert all(keys[row["flows"]] == tuple(row.values())[:6] for row in found)
+        assert 0 < len(found) < len(keys)
+    empty = pa.Table.from_pylist([], schema=pa.Table.from_pylist(rules).schema)
+    assert edges.unmatched(table, empty).num_rows == len(keys)

@@ -5,7 +5,8 @@
 
 An IPv4 address is settled where one interval covers the whole window, or none names it: then who held it needs no comparison of times.
 Most are. One that changed hands is looked up among its intervals by the row's time, and settles the row where one interval has all of it
-or none any. Rows are counted by one integer; those within whose time an address changed hands are held for the joins.
+or none any. Rows are counted by one integer; those within whose time an address changed hands are held for the joins. Which edges no rule
+permits is one search among integers as well (``unmatched``).
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ parquet = guarded("pyarrow.parquet")
 # Codes of addresses that are no kind: nobody's, left to the joins, and (this and below) one of those looked up by time.
 UNLISTED, MOVING, TIMED = -1, -2, -3
 PAGE = 1 << 16
+# The key of rows that are left to the joins.
+NOBODY = -1
 # Registers with addresses in more blocks of 65,536 than this take the joins: a block is 256 KiB of codes.
 MOST_PAGES = 1024
 # Rows that may be held for the joins, about 150 octets each.
@@ -204,9 +207,11 @@ class Told:
             with parquet.ParquetFile(footer.path, read_dictionary=["class"]) as opened:
                 parts += [self._group(opened, group, fixed) for group in range(opened.num_row_groups)]
         names = ("key", *COUNTED)
-        return _summed(
+        made = _summed(
             {name: np.concatenate([np.empty(0, np.int64), *(part[name] for part in parts)]) for name in names}
         )
+        told = made["key"] != NOBODY
+        return {name: values[told] for name, values in made.items()}
 
     def others(self) -> Any:
         """Return the rows left, as the rollup has them, but for what edges do not ask for, which is 0."""
@@ -225,7 +230,7 @@ class Told:
         numbers = [name for name in table.column_names if name not in ("day", "class")]
         values = {name: table.column(name).to_numpy() for name in numbers}
         if "weak_flows" in fixed:
-            values["weak_flows"] = np.full(table.num_rows, fixed["weak_flows"], dtype=np.int64)
+            values["weak_flows"] = np.broadcast_to(np.int64(fixed["weak_flows"]), table.num_rows)
         several = None if self.single else _of_groups(table.column("class"))
         key, told = np.empty(table.num_rows, dtype=np.int64), np.empty(table.num_rows, dtype=bool)
         for begin in range(0, table.num_rows, PAGE):
@@ -244,7 +249,7 @@ class Told:
                     one = pa.scalar(value, type=self._schema.field(name).type)
                     rest = rest.append_column(name, pa.repeat(one, rest.num_rows))
                 self.rest.append(rest.select(list(NEEDED)))
-            columns = {name: column[told] for name, column in columns.items()}
+            key[~told] = NOBODY
         return _summed(columns)
 
     def _keys(self, values: dict[str, Any]) -> tuple[Any, Any]:
@@ -281,7 +286,10 @@ def _summed(columns: dict[str, Any]) -> dict[str, Any]:
     made = {"key": keys}
     for name in COUNTED:
         held = np.full(len(keys), np.iinfo(np.int64).min if name == "last_us" else 0, dtype=np.int64)
-        (np.maximum if name == "last_us" else np.add).at(held, number, columns[name])
+        values = columns[name]
+        # Most days have no guess, and nothing to add up.
+        if values.strides != (0,) or values[:1].any():
+            (np.maximum if name == "last_us" else np.add).at(held, number, values)
         made[name] = held
     return made
 
@@ -330,7 +338,53 @@ def named(sums: dict[str, Any], kinds: Sequence[tuple[str, str]]) -> Any:
     for end, codes in ends.items():
         for place, what in enumerate(("segment", "binding")):
             names = pa.array([kind[place] for kind in kinds], type=pa.string())
-            made[f"{end}_{what}"] = names.take(pa.array(codes))
+            made[f"{end}_{what}"] = pa.DictionaryArray.from_arrays(pa.array(codes), names)
     made["protocol"] = pa.array(((key >> 16) & 255).astype(np.int16))
     made["server_port"] = pa.array((key & (PAGE - 1)).astype(np.int32))
     return pa.table({**made, **{name: sums[name] for name in COUNTED}})
+
+
+def unmatched(edges: Any, rules: Any) -> Any:
+    """Return the edges that no rule permits, as ``queries.unmatched`` does and in its order; ``edges`` as ``added`` returns them.
+
+    An edge is one integer whose order is that of its segments, protocol and port, and a rule all integers from one to another.
+    """
+    code, (client, server) = _ranked(edges, "segment")
+    protocol, port = (edges.column(name).to_numpy().astype(np.int64) for name in ("protocol", "server_port"))
+    key = (client * len(code) + server) << 24 | protocol << 16 | port
+    low, high = _spans(rules, code)
+    place = np.searchsorted(low, key, side="right")
+    kept = np.flatnonzero(np.concatenate(([-1], np.maximum.accumulate(high)))[place] < key)
+    client, server = _ranked(edges, "binding")[1]
+    order = np.lexsort((server[kept], client[kept], key[kept]))
+    return edges.take(pa.array(kept[order]))
+
+
+def _spans(rules: Any, code: Mapping[str, int]) -> tuple[Any, Any]:
+    """Return the first and the last integer of each rule between segments of edges, in the order of the first."""
+    ends = [
+        np.array([code.get(name, -1) for name in rules.column(f"{end}_segment").to_pylist()], dtype=np.int64)
+        for end in ("client", "server")
+    ]
+    protocol, first, last = (
+        rules.column(name).fill_null(-1).to_numpy().astype(np.int64) for name in ("protocol", "first_port", "last_port")
+    )
+    first, last = np.maximum(first, 0), np.minimum(last, PAGE - 1)
+    known = (ends[0] >= 0) & (ends[1] >= 0) & (protocol >= 0) & (protocol < 256) & (first <= last)
+    service = (ends[0] * len(code) + ends[1]) << 24 | protocol << 16
+    low, high = (service | first)[known], (service | last)[known]
+    order = np.argsort(low)
+    return low[order], high[order]
+
+
+def _ranked(edges: Any, what: str) -> tuple[dict[str, int], list[Any]]:
+    """Return (places of the names of both ends in their order, by name; each edge's places)."""
+    columns = [edges.column(f"{end}_{what}").chunks for end in ("client", "server")]
+    texts = sorted({text for chunks in columns for chunk in chunks for text in chunk.dictionary.to_pylist()})
+    code = {text: number for number, text in enumerate(texts)}
+    made = []
+    for chunks in columns:
+        places = [np.array([code[text] for text in chunk.dictionary.to_pylist()], dtype=np.int64) for chunk in chunks]
+        parts = [own.take(chunk.indices.to_numpy()) for own, chunk in zip(places, chunks, strict=True)]
+        made.append(np.concatenate([np.empty(0, dtype=np.int64), *parts]))
+    return code, made

@@ -37,6 +37,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operation
     Told,
     added,
     named,
+    unmatched,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import (
     SQL_TYPES,
@@ -71,6 +72,8 @@ class FlowGate:
         self.since, self.until = store.micros_of(since), store.micros_of(until)
         self.engine = engine_of(engine, store.spill_folder(data_dir)) if isinstance(engine, str) else engine
         self._ready: set[str] = set()
+        # Edges made by the short way, segments and bindings as dictionaries.
+        self._short: Any = None
         self._binding: dict[str, Any] = {}
         # Columns of connections that no question will be asked about.
         self._unasked: tuple[str, ...] = ()
@@ -110,6 +113,7 @@ class FlowGate:
         segments, ``networks`` names ranges that no device holds. Nothing of it is stored: a late binding counts from the next question on.
         """
         self._ready -= {"bound", "edges"}
+        self._short = None
         texts = ("device", "segment", "source")
         empty = {name: pa.string() if name in texts else pa.int64() for name in (*MEMBERS, *NETWORKS)}
         self._binding = {"intervals": read_intervals(self.data_dir) if intervals is None else intervals}
@@ -278,7 +282,10 @@ class FlowGate:
     def unmatched(self, rules: Any) -> Any:
         """Return recorded edges between segments that no rule permits. ``rules``: see ``queries``."""
         self._edges(rules)
-        return self.ask(queries.unmatched())
+        question = queries.unmatched()
+        if self._short is None:
+            return self.ask(question)
+        return unmatched(self._short, rules).cast(arrow_schema(question.columns))
 
     def unused(self, rules: Any) -> Any:
         """Return the rules that nothing recorded needs."""
@@ -417,6 +424,8 @@ class FlowGate:
                 self.engine.define("edges", queries.EDGES, keep=True)
             else:
                 self.engine.table("edges", made)
+                if pa.types.is_dictionary(made.schema.field("client_segment").type):
+                    self._short = made
 
     def _short_edges(self) -> Any:
         """Return the edges by the short way (edges.py), or None where the engine, the rollup or the register does not allow it."""
