@@ -509,6 +509,8 @@ def main(arguments: list[str]) -> int:
         **path_with(VENV),
     }
     environment |= {"LC_ALL": environment.get("LC_ALL") or "C.UTF-8"}
+    if not FULL:
+        environment["PYTHONPATH"] = str(ROOT / "tools" / "kept_bytecode")
     output = ROOT / "tests" / "output"
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="segwright-gate-") as scratch:
