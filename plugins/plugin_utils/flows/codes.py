@@ -112,6 +112,12 @@ INPUT_CHANGED = Code(
     "an input was replaced while it was read",
     "nothing of it was imported; import again, and name files that are rotated already, or set settle",
 )
+INPUT_TIMES = Code(
+    "SW1428",
+    "warning",
+    "an input's times are before 2000 or have not come yet",
+    "set the clock of what recorded it, or for logs their year and offset; its flows count on the days that they name",
+)
 STORE_FORMAT = Code(
     "SW1421", "error", "a file of the store has a newer format", "upgrade the collection or use another data directory"
 )

@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_now, utc_now
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_now, iso_of_micros, utc_now
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import sha256_of_file
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
     Finding,
@@ -66,6 +66,8 @@ np = guarded("numpy")
 pa = guarded("pyarrow")
 compute = guarded("pyarrow.compute")
 
+# No device exported before, and clocks that were never set say 1970 or 1993.
+OLDEST_US = 946_684_800_000_000
 # What makes a capture a partial one.
 DAMAGE = frozenset((codes.CAPTURE_CUT.number, codes.CAPTURE_DAMAGED.number))
 
@@ -287,6 +289,8 @@ def _load(
         text = f"{jumped} records last longer than {LONGEST_DAYS} days"
         hint = "the clock was set meanwhile; they count at one moment, their end unless that has not come yet"
         findings.append(codes.EXPORT_TIME.at(text, Location(str(made.path)), hint=hint))
+    if not jumped and (unlikely := _unlikely_times(source)):
+        findings.append(codes.INPUT_TIMES.at(unlikely, Location(str(made.path))))
     beside.take(source, 1)
     if not source.quality.records and not beside.counts:
         findings.append(codes.INPUT_EMPTY.at("no flow found", Location(str(made.path))))
@@ -300,6 +304,15 @@ def _read_as(kind: str, options: Mapping[str, Any] | None) -> str:
         path = Path(value).expanduser() if isinstance(value, str) else None
         told.append((name, sha256_of_file(path) if path is not None and path.is_file() else repr(value)))
     return hashlib.sha256(repr((kind, told)).encode()).hexdigest()[:16]
+
+
+def _unlikely_times(source: Source) -> str:
+    """Return what an input's times say that cannot be, or empty text. Its flows count, on the days that they name."""
+    quality = source.quality
+    for moment, when in ((quality.first_us, "begins"), (quality.last_us, "ends")):
+        if moment and (moment < OLDEST_US or moment > _tomorrow()):
+            return f"what it tells {when} at {iso_of_micros(moment)}"
+    return ""
 
 
 def _tomorrow() -> int:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import utc_now
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, kept, noise_days, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import read_footer
@@ -45,9 +44,7 @@ def due(data_dir: str | Path, keep_days: int) -> Expiry:
     kept_days = {kind: _days(data_dir, kind) for kind in kept.KINDS}
     # A log whose clock is wrong must not make the connections old.
     listed = list(files) or [day for group in kept_days.values() for day in group]
-    # Tomorrow has begun where clocks and time zones differ.
-    tomorrow = utc_now().date() + timedelta(days=1)
-    newest = max([day for day in listed if day <= tomorrow] or listed, default=None)
+    newest = store.newest(listed)
     if not keep_days or newest is None:
         return Expiry((), (), 0)
     first_kept = newest - timedelta(days=keep_days - 1)

@@ -21,6 +21,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import utc_now
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_document, write_json
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded, require
@@ -142,6 +143,17 @@ def rollup_days(data_dir: str | Path) -> list[date]:
     folder = flows_dir(data_dir) / "rollup"
     days = {_day_of(each) for each in folder.glob("day=*") if (each / "rollup.parquet").exists()}
     return sorted({*stored_days(data_dir), *(day for day in days if day is not None)})
+
+
+def newest(days: Iterable[date]) -> date | None:
+    """Return the newest of days, None where there is none.
+
+    A day that has not come yet does not count beside others: an exporter's clock that runs ahead must not make all else old. Tomorrow has
+    begun where clocks and time zones differ.
+    """
+    listed = list(days)
+    tomorrow = utc_now().date() + timedelta(days=1)
+    return max([day for day in listed if day <= tomorrow] or listed, default=None)
 
 
 def connections(

@@ -18,7 +18,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.address i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import Noise, NoiseLimits, noise_in
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import DuckEngine, quoted
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.gate import MEMBERS, FlowGate
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.learning import APPROVED, KINDS, MARKS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.learning import (
+    APPROVED,
+    DAYS_A_COLUMN,
+    KINDS,
+    MARKS,
+    MOST_COLUMNS,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.related import bootstrap, related_in
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import arrow_schema
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.threats import known_threats
@@ -43,13 +49,18 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.holders i
 
 pa = guarded("pyarrow")
 
+MOST_DAYS = DAYS_A_COLUMN * MOST_COLUMNS
+
 
 def window(data_dir: Path, days: int | None) -> date | None:
-    """Return the first day of the last ``days`` recorded days, or None for all of them."""
-    stored = store.rollup_days(data_dir)
-    if not days or not stored:
+    """Return the first day of the last ``days`` recorded days, or None for all of them.
+
+    Days that have not come yet do not count as the last beside others: where a clock ran ahead, nothing else would be looked at.
+    """
+    if not days:
         return None
-    return max(stored) - timedelta(days=days - 1)
+    newest = store.newest(store.rollup_days(data_dir))
+    return newest - timedelta(days=days - 1) if newest else None
 
 
 def noise_of(
@@ -130,7 +141,8 @@ def recorded_evidence(
     ``kept`` devices about whose place a person has decided; with None no device is looked at for its place. ``segments`` are all there
     are: devices in the wrong one are taken for members of a holding segment (learn/holding.py).
     """
-    since = window(data_dir, days)
+    # Learning tells so many days apart; what one record of an unset clock says of 1970 must not push all others out.
+    since = window(data_dir, min(days or MOST_DAYS, MOST_DAYS))
     declared = tuple(declared)
     report = noise_of(data_dir, since, declared, limits)
     related = related_in(data_dir, since)

@@ -8,12 +8,17 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import utc_now
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import storage
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import AddressClaim, Observation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.register import merge
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import denied, ingest, inputs, rollup, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import known_ports, port_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.search import service_sql
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import pcap
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.steps import run_flow_import, run_flow_info
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import history
 from tests.unit.flows import packets
 
 DAY = 1_795_392_000
@@ -237,3 +242,32 @@ def test_a_full_disk_is_not_taken_for_a_damaged_store(
         assert caught.value.findings[0].code == code
     assert statuses(run_flow_import(values(tmp_path, first))) == ["known"]
     assert store.rollup(tmp_path / "data").num_rows == 1
+
+
+def test_one_clock_that_is_wrong_does_not_hide_what_all_others_saw(tmp_path: Path) -> None:
+    """A capture of 1970 took the days that learning tells apart, and one of 2096 was all that the last 30 days held."""
+    data = tmp_path / "data"
+    today = int(utc_now().timestamp()) // 86_400 * 86_400
+    frames = [
+        each
+        for day in range(5)
+        for each in packets.session(today - day * 86_400, "192.0.2.10", 40_000 + day, "192.0.2.20", 502)
+    ]
+    packets.write(tmp_path / "a.pcap", sorted(frames))
+    assert run_flow_import(values(tmp_path, tmp_path / "a.pcap"))["warnings_found"] == []
+    for name, moment in (("unset", 5), ("ahead", 4_000_000_000)):
+        (told,) = run_flow_import(values(tmp_path, capture(tmp_path / f"{name}.pcap", "192.0.2.99", moment)))[
+            "warnings_found"
+        ]
+        assert (told["code"], told["file"]) == ("SW1428", str(tmp_path / f"{name}.pcap"))
+    assert len(history.recorded_history(data, 3)) == 2, "what runs ahead is looked at, and the rest as well"
+    until = today * 1_000_000
+    seen = [
+        Observation(f"02:00:00:00:00:0{n}", {}, (AddressClaim(f"192.0.2.{n}0", 0, until),), "dhcp", until, 0.9)
+        for n in (1, 2)
+    ]
+    storage.write(merge(seen), data)
+    members = {f"02:00:00:00:00:0{n}": f"segment-{n}" for n in (1, 2)}
+    made, _noise = history.recorded_evidence(data, members=members)
+    (found,) = [seen for key, seen in made.candidates.items() if key.server_port == 502]
+    assert len(found.days) == 5
