@@ -44,7 +44,7 @@ def permitted_spans(rules: Iterable[tuple[str, str, Iterable[str]]], services: M
     for client, to, names in rules:
         for name in names:
             for match in services[name].matches if name in services else ():
-                made.setdefault((client, to, match.protocol), []).extend(_spans(match))
+                made.setdefault((client, to, match.protocol), []).extend(spans_of_match(match))
     return {key: _joined(spans) for key, spans in made.items()}
 
 
@@ -54,7 +54,8 @@ def standing_spans(site: Site, today: str) -> Spans:
     return permitted_spans(((rule.client, rule.to, rule.services) for rule in standing), site.services)
 
 
-def _spans(match: Any) -> list[tuple[int, int]]:
+def spans_of_match(match: Any) -> list[tuple[int, int]]:
+    """Return the ports of a service's match as flows have them: an ICMP type and code are one number (sources/icmp.py)."""
     if match.protocol in ICMP and match.icmp_type is not None:
         code = match.icmp_code
         return [(match.icmp_type * 256 + (code or 0), match.icmp_type * 256 + (255 if code is None else code))]

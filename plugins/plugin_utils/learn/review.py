@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_of_micros
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import spans_of_match
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import (
     CandidateKey,
     Evidence,
@@ -155,7 +156,7 @@ def spans_of(name: str, protocol: int, port: int, services: Mapping[str, Service
     return [
         (match.protocol, low, high)
         for match in (service.matches if service else ())
-        for low, high in match.ports or ((0, 65535),)
+        for low, high in spans_of_match(match)
     ]
 
 

@@ -212,6 +212,27 @@ def test_the_later_of_two_accounts_counts(world: World) -> None:
     assert [(each.to, each.port) for each in told.approvals] == [("archive", 4070)] and not told.findings
 
 
+def test_an_icmp_service_is_its_types_and_no_others(world: World) -> None:
+    site, segments = site_of(world)
+    ping = "  ping:\n    match:\n      - {protocol: icmp, icmp_type: 8}\n      - {protocol: icmp, icmp_type: 3, icmp_code: 4}\n"
+    text = SERVICES + ping
+    (world.policy / "services.yml").write_text(text, encoding="utf-8")
+    site = load_site(world.policy).site
+    assert site is not None
+    for made in ("approve", "refuse"):
+        decision = Decision("pumps", "names", "ping", 0, 0, made, "R. Ortner", "So", "2026-12-01")
+        decided = Decisions([decision], site.services, TODAY)
+        about = {port for port in range(65_536) if decided.about(CandidateKey("pumps", "names", 1, port))}
+        assert about == {*range(2_048, 2_304), 772}
+        approved = {key.server_port for key, _decision in decided.approved()}
+        assert approved == ({2_048, 772} if made == "approve" else set())
+    account = account_of(DNS, Use("names", "ping", 0, 0))
+    told = weighed([account], site, segments, seen_of(SEEN), Decisions((), site.services, TODAY), TODAY)
+    pumps = replace(segments[2], allow=(Rule("names", "pumps", "names", ("dns", "ping"), "Names", "manual"),))
+    standing = replace(site, segments={"pumps": pumps})
+    assert in_force(told, standing, Proposal((), (), (), (), 0, ()), TODAY) == (frozenset({"pumps"}), [])
+
+
 def test_nobody_is_asked_where_days_are_still_to_come_or_nothing_waits(world: World) -> None:
     _site, segments = site_of(world)
     one = Completeness("pumps", 30, None, None, 9, 0.0, 9.0, 9.0, 3, 0, 0, False)
