@@ -106,7 +106,7 @@ def survey(
     registry.check_options(options or {}, kind, known)
     if kind != "auto":
         registry.named(kind, known)
-    files, findings = inputs.expand(paths, known, settle)
+    files, findings = inputs.expand(paths, known, settle, own=store.flows_dir(data_dir))
     new: dict[str, inputs.Input] = {}
     listed: list[dict[str, Any]] = []
     for path in files:

@@ -54,20 +54,26 @@ def expand(
     known: Sequence[Kind] = registry.BUILT_IN,
     settle: float = 0,
     now: Callable[[], float] = time.time,
+    own: Path | None = None,
 ) -> tuple[list[Path], list[Finding]]:
     """Return the files that paths, folders (what is of a kind below them) and patterns name, and a finding for each without.
 
     With ``settle`` (seconds) of folders and patterns only the files are taken that nobody writes to any more, by the rule for collector
-    hosts (``sources/collector.py``): a marker, a later file of the series, or unchanged for so long.
+    hosts (``sources/collector.py``): a marker, a later file of the series, or unchanged for so long. What lies in ``own``, the store's
+    folder, is no input of a folder around it.
     """
     found: dict[Path, None] = {}
     findings: list[Finding] = []
     for each in paths:
         text = os.path.expanduser(str(each))
+        if not text.strip():
+            # Taken for the working directory, a variable that nobody set would import all there is.
+            findings.append(codes.INPUT_MISSING.at("a path is empty"))
+            continue
         path = Path(text)
         if path.is_dir():
             barred: list[str] = []
-            files = _below(path, barred)
+            files = _below(path, barred, own)
             files = [item for item in _settled(files, settle, now, findings) if _is_input(item, known, barred)]
             if barred:
                 text = f"{len(barred)} below it, {Path(barred[0]).relative_to(path)} among them"
@@ -91,10 +97,12 @@ def expand(
     return list(found), findings
 
 
-def _below(folder: Path, barred: list[str]) -> list[Path]:
+def _below(folder: Path, barred: list[str], own: Path | None) -> list[Path]:
     """Return the files in and below a folder, in order; folders that cannot be looked into go to ``barred``."""
     made = []
-    for parent, _folders, names in os.walk(folder, onerror=lambda error: barred.append(str(error.filename))):
+    for parent, folders, names in os.walk(folder, onerror=lambda error: barred.append(str(error.filename))):
+        if own is not None and own.name in folders and Path(parent, own.name).resolve() == own.resolve():
+            folders.remove(own.name)
         made += [Path(parent, name) for name in names if os.path.isfile(os.path.join(parent, name))]
     return sorted(made)
 

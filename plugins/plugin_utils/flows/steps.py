@@ -357,5 +357,7 @@ def _result(
         "warnings_found": [each.as_dict() for each in findings if each.severity != "error"],
     }
     if errors:
-        result.update(failed=True, msg=f"{errors[0]}" + (f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""))
+        hint = f" [{errors[0].hint}]" if errors[0].hint else ""
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        result.update(failed=True, msg=f"{errors[0]}{hint}{more}")
     return result

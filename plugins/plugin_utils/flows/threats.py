@@ -83,7 +83,11 @@ def _gathered(paths: Iterable[str | Path]) -> tuple[dict[str, Any], list[Finding
     lists, findings = [], []
     for each in paths:
         path = Path(each).expanduser()
-        made, left_out = read_threats(path)
+        made, left_out, first = read_threats(path)
+        if left_out and not made:
+            # It would take the place of what the store has, and nobody would be threat-listed any more.
+            text = f"none of its {left_out} indicators can be used"
+            raise FindingError(codes.THREATS_INVALID.at(text, Location(str(path), first)))
         threats.extend(made)
         lists.append(
             {
@@ -95,8 +99,8 @@ def _gathered(paths: Iterable[str | Path]) -> tuple[dict[str, Any], list[Finding
             }
         )
         if left_out:
-            text = f"{left_out} indicators are no plain addresses or not understood"
-            findings.append(codes.THREATS_LEFT_OUT.at(text, Location(str(path))))
+            text = f"{left_out} indicators are no plain addresses or not understood, the first of them here"
+            findings.append(codes.THREATS_LEFT_OUT.at(text, Location(str(path), first)))
     if len(threats) > MOST_INDICATORS:
         raise FindingError(codes.THREATS_INVALID.at(f"more than {MOST_INDICATORS} indicators"))
     document = {
@@ -123,8 +127,9 @@ def known_threats(data_dir: str | Path) -> list[Threat]:
     return [Threat(**each) for each in read_document(path, "flow-threats", 1)["threats"]]
 
 
-def read_threats(path: Path) -> tuple[list[Threat], int]:
-    """Return (indicators, how many were left out) of a STIX 2.1 bundle or a CSV list; raises FindingError SW1471."""
+def read_threats(path: Path) -> tuple[list[Threat], int, int]:
+    """Return (indicators, how many were left out, the line of the first of these or 0) of a STIX 2.1 bundle or a CSV list; raises
+    FindingError SW1471."""
     try:
         text = read_text(path)
     except OSError as error:
@@ -134,7 +139,7 @@ def read_threats(path: Path) -> tuple[list[Threat], int]:
     return _table(path, text)
 
 
-def _bundle(path: Path) -> tuple[list[Threat], int]:
+def _bundle(path: Path) -> tuple[list[Threat], int, int]:
     document = read_json(path)
     if (
         not isinstance(document, dict)
@@ -159,7 +164,7 @@ def _bundle(path: Path) -> tuple[list[Threat], int]:
         made.extend(
             Threat(network, first, FOREVER_US if last is None else last, source, reason) for network in networks
         )
-    return made, left_out
+    return made, left_out, 0
 
 
 def addresses_of(pattern: str) -> list[str] | None:
@@ -186,14 +191,15 @@ def addresses_of(pattern: str) -> list[str] | None:
         position += 2
 
 
-def _table(path: Path, text: str) -> tuple[list[Threat], int]:
-    rows = csv.reader(line for line in text.lstrip("\ufeff").splitlines() if not line.startswith("#"))
-    names = [each.strip().lower() for each in next(rows, [])]
+def _table(path: Path, text: str) -> tuple[list[Threat], int, int]:
+    # A comment stands for an empty line, so that the others keep their numbers.
+    rows = csv.reader("" if line.startswith("#") else line for line in text.lstrip("\ufeff").splitlines())
+    names = [each.strip().lower() for each in next(filter(None, rows), [])]
     if "address" not in names or "valid_from" not in names:
         message = "the title line lacks address or valid_from: a list without dates cannot be judged"
-        raise FindingError(codes.THREATS_INVALID.at(message, Location(str(path), 1)))
+        raise FindingError(codes.THREATS_INVALID.at(message, Location(str(path), max(1, rows.line_num))))
     made: list[Threat] = []
-    left_out = 0
+    left_out = located = 0
     try:
         for row in rows:
             values = dict(zip(names, (each.strip() for each in row), strict=False))
@@ -203,7 +209,9 @@ def _table(path: Path, text: str) -> tuple[list[Threat], int]:
                 _moment(values.get("valid_until")),
             )
             if network is None or first is None or (values.get("valid_until") and last is None):
-                left_out += bool(any(row))
+                if any(row):
+                    left_out += 1
+                    located = located or rows.line_num
                 continue
             source = (values.get("source") or path.name)[:LONGEST_TEXT]
             made.append(
@@ -217,7 +225,7 @@ def _table(path: Path, text: str) -> tuple[list[Threat], int]:
             )
     except csv.Error as error:
         raise FindingError(codes.THREATS_INVALID.at(str(error), Location(str(path), rows.line_num))) from error
-    return made, left_out
+    return made, left_out, located
 
 
 def _network(text: str) -> str | None:

@@ -13,7 +13,14 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import storage
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import AddressClaim, Observation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.register import merge
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import denied, ingest, inputs, rollup, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import (
+    denied,
+    ingest,
+    inputs,
+    rollup,
+    store,
+    threats,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import known_ports, port_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.search import service_sql
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import pcap
@@ -271,3 +278,40 @@ def test_one_clock_that_is_wrong_does_not_hide_what_all_others_saw(tmp_path: Pat
     made, _noise = history.recorded_evidence(data, members=members)
     (found,) = [seen for key, seen in made.candidates.items() if key.server_port == 502]
     assert len(found.days) == 5
+
+
+def test_an_empty_path_is_no_folder_and_the_store_no_input_of_a_folder_around_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The path of a variable that nobody set was the working directory, with all that lay in it."""
+    monkeypatch.chdir(tmp_path)
+    capture(tmp_path / "a.pcap")
+    spool = tmp_path / "data" / "flows" / "spool"
+    spool.mkdir(parents=True)
+    heard = capture(spool / "listen-1-2055.pcap", "192.0.2.11")
+    asked = {**values(tmp_path), "paths": [" "]}
+    for check_mode in (True, False):
+        result = run_flow_import({**asked, "check_mode": check_mode})
+        assert result["failed"] and result["inputs"] == [] and [each["code"] for each in result["errors"]] == ["SW1401"]
+    assert "check the path" in result["msg"], "the message has the remedy"
+    assert [Path(each["path"]).name for each in run_flow_import(values(tmp_path, tmp_path))["inputs"]] == ["a.pcap"]
+    assert [Path(each["path"]).name for each in run_flow_import(values(tmp_path, heard.parent))["inputs"]] == [
+        heard.name
+    ]
+
+
+def test_a_threat_list_of_which_nothing_can_be_used_takes_the_place_of_none(tmp_path: Path) -> None:
+    """Its dates in another form, it would leave nobody threat-listed, and their traffic would be evidence."""
+    threat_list = tmp_path / "threats.csv"
+    asked = values(tmp_path, threat_lists=[str(threat_list)])
+    threat_list.write_text("# of today\naddress,valid_from\n203.0.113.7,2026-01-01\n203.0.113.8,01.02.2026\n")
+    result = run_flow_import(asked)
+    assert result["threats"]["indicators"] == 1
+    assert [(each["code"], each["line"]) for each in result["warnings_found"]] == [("SW1472", 4)]
+    threat_list.write_text("address,valid_from\n203.0.113.7,01.01.2026\n203.0.113.8,01.02.2026\n")
+    for check_mode in (True, False):
+        with pytest.raises(FindingError) as caught:
+            run_flow_import({**asked, "check_mode": check_mode})
+        (found,) = caught.value.findings
+        assert (found.code, found.line) == ("SW1471", 2)
+    assert [each.network for each in threats.known_threats(tmp_path / "data")] == ["203.0.113.7/32"]
