@@ -55,7 +55,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records i
     impossible,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import LONGEST_DAYS, refresh_locked
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CLASSES
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CLASSES, RECORDS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.shelf import Shelf
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import Kind, Opening
@@ -327,7 +327,8 @@ def _without_denied(table: Any, source: Source) -> Any:
         return table
     refused = pa.array(refused)
     source.denies = [*getattr(source, "denies", ()), denied.from_records(table.filter(refused))]  # type: ignore[attr-defined]
-    return table.filter(compute.invert(refused))
+    # Which list and entry it was is for denials alone.
+    return table.select(list(RECORDS)).filter(compute.invert(refused))
 
 
 def _refused(finding: Finding) -> Finding:

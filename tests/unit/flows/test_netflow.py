@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.denied import deny_rows
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ingest import ingest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import (
     export_pcap,
@@ -407,3 +408,28 @@ def test_kept_rates_that_cannot_be_are_a_damaged_file(tmp_path: Path) -> None:
     text = (tmp_path / "templates.json").read_text(encoding="utf-8")
     (tmp_path / "templates.json").write_text(text.replace('"5"', f'"{1 << 70}"'), encoding="utf-8")
     assert templates.Templates.read(tmp_path / "templates.json").rates == {}
+
+
+def test_a_firewalls_denied_events_name_their_list_and_entry(tmp_path: Path) -> None:
+    """NSEL of ASA: the ingress or the egress list's ids, or the state table where a first packet was no SYN."""
+    fields = ((8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (233, 1), (33002, 2), (323, 8), (33000, 12), (33001, 12))
+    events = ((3, 1001), (3, 1002), (3, 1004), (1, 0), (3, 1003))
+    made = b"".join(
+        struct.pack(
+            ">IIHHBBHQ", v4("192.0.2.10"), v4("192.0.2.20"), 40000, 500 + number, 6, event, why, (DAY + 60) * 1000
+        )
+        + struct.pack(">IIIIII", 0x1F1C, 0x62C4905, 0, 0xBEEF if why == 1002 else 0, 0xC7 if why == 1002 else 0, 0)
+        for number, (event, why) in enumerate(events)
+    )
+    rows = imported(tmp_path, v9(0, template(300, fields, kind=0), data(300, made)))
+    assert [row["server_port"] for row in rows] == [503], "what was denied is no connection"
+    found = {
+        row["target_port"]: (row["platform"], row["point"], row["list"], row["entry"])
+        for row in deny_rows(tmp_path / "d")
+    }
+    assert found == {
+        500: ("nsel", ME, "0x1f1c", "0x62c4905"),
+        501: ("nsel", ME, "0xbeef", "0xc7"),
+        502: ("nsel", ME, "", "no connection"),
+        504: ("nsel", ME, "0x1f1c", "0x62c4905"),
+    }

@@ -16,6 +16,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import (
     ACK,
+    DENIED,
     FROM_EXPORTER,
     SYN,
     record_table,
@@ -25,6 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.s
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.templates import REVERSE, Template
 
 np = guarded("numpy")
+pa = guarded("pyarrow")
 
 BYTES, PACKETS, PROTOCOL, FLAGS = (1, 85, 23), (2, 86, 24), (4,), (6,)
 SOURCE_PORT, TARGET_PORT = (7, 180, 182), (11, 181, 183)
@@ -36,6 +38,10 @@ ICMP_PARTS = ((176, 177), (178, 179))
 SYSTEM_INIT = 160
 # IANA's firewallEvent and the number that ASA used before version 8.4.
 FIREWALL_EVENT = (233, 40005)
+# NSEL (Cisco's NetFlow implementation guide for ASA): ids of the lists, and why an event came. An id is 12 octets: hash of the list's name,
+# of its entry, and of what the entry was expanded to.
+INGRESS_LIST, EGRESS_LIST, EXTENDED_EVENT = 33000, 33001, (33002,)
+BY_EGRESS_LIST, NO_CONNECTION = 1002, 1004
 # (start, end) elements with the unit in microseconds, most exact first. 154 to 157 are NTP times (RFC 5905).
 TIMES = ((156, 157, "ntp", 1), (154, 155, "ntp", 1), (152, 153, "ms", 1000), (150, 151, "s", 1_000_000))
 UPTIME_START, UPTIME_END = 22, 21
@@ -206,10 +212,30 @@ def tables_of(
         "source_port": source_port,
         "target_port": target_port,
     }
-    made = [record_table(count, forward)]
+    made = [_with_lists(record_table(count, forward), columns, event)]
     if reverse is not None:
         made += _reverse(columns, forward, reverse)
     return made, impossible, by_interface(columns, rate)
+
+
+def _with_lists(table: Any, columns: Columns, event: Any) -> Any:
+    """Return the records with ``list`` and ``entry`` where a firewall says which of its entries denied some of them."""
+    if event is None or not (event == DENIED).any() or not columns.has(INGRESS_LIST, EGRESS_LIST, *EXTENDED_EVENT):
+        return table
+    why = _or_zero(columns, columns.integer(*EXTENDED_EVENT))
+    ids = [columns.octets(each, 12) for each in (INGRESS_LIST, EGRESS_LIST)]
+    lists, entries = [""] * columns.count, [""] * columns.count
+    for row in np.flatnonzero(event == DENIED).tolist():
+        if why[row] == NO_CONNECTION:
+            entries[row] = "no connection"
+            continue
+        told = ids[1] if why[row] == BY_EGRESS_LIST else ids[0]
+        if told is not None:
+            name, entry, _expanded = (int(each) for each in told[row].view(">u4"))
+            lists[row], entries[row] = (f"{each:#x}" if each else "" for each in (name, entry))
+    return table.append_column("list", pa.array(lists, pa.string())).append_column(
+        "entry", pa.array(entries, pa.string())
+    )
 
 
 def _reverse(columns: Columns, forward: dict[str, Any], reverse: tuple[Any, Any]) -> list[Any]:
