@@ -139,6 +139,12 @@ STORE_ROOM = Code(
     "there is no room for what an import or a question needs",
     "make room on the disk of the data directory, or ask for fewer days; the store itself is whole",
 )
+STORE_CHANGED = Code(
+    "SW1429",
+    "error",
+    "a file of the store went while it was read",
+    "ask again: an import or retention was at work; where it stays away, import its inputs again into a fresh data directory",
+)
 STORE_BUSY = Code("SW1423", "error", "another process is writing to the store", "wait until it has ended")
 ENGINE_UNKNOWN = Code(
     "SW1491",

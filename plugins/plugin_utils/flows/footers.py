@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
 
 pa = guarded("pyarrow")
 parquet = guarded("pyarrow.parquet")
@@ -38,9 +38,7 @@ def read_footer(path: Path) -> Footer:
         metadata = parquet.read_metadata(path)
         return Footer(path, metadata.num_rows, _ranges(metadata))
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
-        raise FindingError(
-            codes.STORE_DAMAGED.at(f"not a Parquet file ({type(error).__name__})", Location(str(path)))
-        ) from error
+        raise store.fault(error, f"not a Parquet file ({type(error).__name__})", Location(str(path))) from error
 
 
 def _ranges(metadata: Any) -> dict[str, tuple[Any, Any]]:

@@ -52,6 +52,7 @@ DELTAS = ("start_us", "end_us", "client_port", "bytes_out", "bytes_in", "first_u
 # Rows of a column of one number that are made once and stand for all of its rows: so many stay in the processor's caches.
 SPREAD = 1 << 15
 # As systems and DuckDB put it.
+GONE = ("No files found that match", "No such file or directory")
 NO_ROOM = ("No space left on device", "Disk quota exceeded", "Read-only file system")
 COLUMNS = {"connections": CONNECTIONS, "rollup": ROLLUP, "observers": OBSERVERS, "noise": NOISE}
 Moment = date | datetime | str | int
@@ -262,11 +263,15 @@ def days_without_rollup(data_dir: str | Path, first: int | None = None, last: in
         return []
     known = expired_days(data_dir)
     counted = connection_files(data_dir, days)
-    return [
-        day
-        for day, files in counted.items()
-        if day not in known and any(parquet.read_metadata(each).num_rows for each in files)
-    ]
+    return [day for day, files in counted.items() if day not in known and any(_has_rows(each) for each in files)]
+
+
+def _has_rows(path: Path) -> bool:
+    """Return whether a file has rows, or cannot be read, which whoever reads it says."""
+    try:
+        return bool(parquet.read_metadata(path).num_rows)
+    except (OSError, UnicodeDecodeError, pa.ArrowException):
+        return True
 
 
 def rollup(data_dir: str | Path, since: Moment | None = None, until: Moment | None = None) -> Any:
@@ -495,10 +500,13 @@ def _read(files: Sequence[Path], query: str, columns: dict[str, str], kind: str)
 
 
 def fault(error: BaseException, message: str, location: Location | None = None) -> FindingError:
-    """Return what is raised where the store cannot be read: SW1427 where a disk or the memory is full, which harms nothing, else SW1422."""
+    """Return what is raised where the store cannot be read: SW1427 where a disk or the memory is full, SW1429 where a file went meanwhile,
+    both of which harm nothing, else SW1422."""
     room = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
     room = room or isinstance(error, duckdb.OutOfMemoryException) or any(each in str(error) for each in NO_ROOM)
-    return FindingError((codes.STORE_ROOM if room else codes.STORE_DAMAGED).at(message, location))
+    gone = isinstance(error, FileNotFoundError) or any(each in str(error) for each in GONE)
+    code = codes.STORE_ROOM if room else codes.STORE_CHANGED if gone else codes.STORE_DAMAGED
+    return FindingError(code.at(message, location))
 
 
 def check_file(path: Path, kind: str, newest: int = MAJOR, more: Iterable[str] = ()) -> None:
@@ -509,7 +517,7 @@ def check_file(path: Path, kind: str, newest: int = MAJOR, more: Iterable[str] =
         schema = parquet.read_schema(path)
         metadata = schema.metadata or {}
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
-        raise FindingError(codes.STORE_DAMAGED.at(f"not a Parquet file ({type(error).__name__})", location)) from error
+        raise fault(error, f"not a Parquet file ({type(error).__name__})", location) from error
     version = metadata.get(b"schema_version", b"").decode("ascii", "replace")
     major = version.split(".", maxsplit=1)[0]
     if metadata.get(b"kind", b"").decode("ascii", "replace") != kind or not major.isdigit():

@@ -152,6 +152,10 @@ def test_a_rollup_that_was_removed_is_made_again(tmp_path: Path) -> None:
     assert run_flow_info({"data_dir": str(data), "since": "2026-11-24"})["counts"]["flows"] == 1 and not path.exists()
     assert run_flow_info({"data_dir": str(data)})["counts"]["flows"] == 2
     assert store.rollup(data).equals(before) and store.days_without_rollup(data) == []
+    path.unlink()
+    next((data / "flows" / "connections" / path.parent.name).glob("*.parquet")).write_bytes(b"PAR1 no more")
+    with pytest.raises(FindingError, match="SW1422"):
+        run_flow_info({"data_dir": str(data)})
 
 
 def test_options_are_known_or_refused_and_check_mode_tells_what_the_import_would(tmp_path: Path) -> None:
@@ -229,6 +233,8 @@ def test_each_port_of_the_list_has_one_name_of_its_own() -> None:
         (OSError(28, "No space left on device"), "SW1427"),
         (store.duckdb.IOException('Could not write to file ".spill-7/x": No space left on device'), "SW1427"),
         (store.duckdb.OutOfMemoryException("failed to pin block"), "SW1427"),
+        (FileNotFoundError(2, "No such file or directory", "x.1.parquet"), "SW1429"),
+        (store.duckdb.IOException('No files found that match the pattern "x.1.parquet"'), "SW1429"),
         (OSError(5, "Input/output error"), "SW1422"),
         (store.duckdb.InvalidInputException("No magic bytes found"), "SW1422"),
     ],
@@ -315,3 +321,34 @@ def test_a_threat_list_of_which_nothing_can_be_used_takes_the_place_of_none(tmp_
         (found,) = caught.value.findings
         assert (found.code, found.line) == ("SW1471", 2)
     assert [each.network for each in threats.known_threats(tmp_path / "data")] == ["203.0.113.7/32"]
+
+
+def test_a_line_that_cannot_be_used_is_named_by_what_is_wrong_in_it(tmp_path: Path) -> None:
+    fields = ("ts", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "orig_pkts", "resp_pkts")
+    good = ["1763892000.5", "10.0.0.1", "40000", "10.0.0.2", "502", "tcp", "3", "2"]
+    wrong = {"id.resp_h": "10.0.0.999", "id.resp_p": "70000", "resp_pkts": "many"}
+    rows = [
+        good,
+        *([wrong[name] if name == each else value for name, value in zip(fields, good, strict=True)] for each in wrong),
+    ]
+    log = tmp_path / "conn.log"
+    log.write_text(
+        "#path\tconn\n#fields\t" + "\t".join(fields) + "\n" + "".join("\t".join(each) + "\n" for each in rows)
+    )
+    found = {each["line"]: each["message"] for each in run_flow_import(values(tmp_path, log))["warnings_found"]}
+    assert {line: value in found[line] for line, value in zip((4, 5, 6), wrong.values(), strict=True)} == {
+        4: True,
+        5: True,
+        6: True,
+    }
+
+
+def test_a_title_that_names_a_wanted_column_twice_is_refused(tmp_path: Path) -> None:
+    """Which of the two is meant would be a guess, and the wrong one another device's traffic."""
+    table, mapping = tmp_path / "t.csv", tmp_path / "m.yml"
+    table.write_text("s,ip,ip,b,p\n2026-11-23T10:00:00Z,10.0.0.1,10.0.0.9,10.0.0.2,tcp\n")
+    mapping.write_text(
+        'kind: flow-mapping\nschema_version: "1.0"\ncolumns: {start: s, source: ip, target: b, protocol: p}\n'
+    )
+    result = run_flow_import(values(tmp_path, table, kind="mapped", source_options={"mapping": str(mapping)}))
+    assert statuses(result) == ["failed"] and "'ip' twice" in result["msg"] and result["errors"][0]["line"] == 1

@@ -147,13 +147,14 @@ class EveLog(LogSource):
         for reason, mask, name in (
             ("the protocol is unknown", proto < 0, "proto"),
             ("the event has no start time", bad_start, "flow/start"),
-            ("an address is none", bad_source | bad_target, "src_ip"),
-            ("a port is none", bad_sport | bad_tport, "src_port"),
-            (
-                "a counter is no whole number or beyond reason",
-                bad_packets | bad_octets | bad_rp | bad_ro,
-                "flow/pkts_toserver",
-            ),
+            ("the source address is none", bad_source, "src_ip"),
+            ("the target address is none", bad_target, "dest_ip"),
+            ("the source port is none", bad_sport, "src_port"),
+            ("the target port is none", bad_tport, "dest_port"),
+            ("a counter is no whole number or beyond reason", bad_packets, "flow/pkts_toserver"),
+            ("a counter is no whole number or beyond reason", bad_octets, "flow/bytes_toserver"),
+            ("a counter is no whole number or beyond reason", bad_rp, "flow/pkts_toclient"),
+            ("a counter is no whole number or beyond reason", bad_ro, "flow/bytes_toclient"),
             ("the event ends before it starts", end < start, "flow/end"),
         ):
             self.rejects.mask(reason, mask & ~bad, rows.lines, rows.column(name))

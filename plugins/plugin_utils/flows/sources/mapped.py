@@ -99,6 +99,11 @@ class MappedTable(LogSource):
         if lacking:
             text = f"the title line lacks {', '.join(repr(name) for name in lacking[:8])}"
             raise FindingError(codes.TEXT_LAYOUT.at(text, Location(str(self.path), number)))
+        twice = [name for name in self.mapping.wanted if names.count(name) > 1]
+        if twice:
+            text = f"the title line has {twice[0]!r} twice, and nothing tells which is meant"
+            hint = "name the columns with header: false, skip_lines: 1 and fields in the mapping file"
+            raise FindingError(codes.TEXT_LAYOUT.at(text, Location(str(self.path), number), hint=hint))
         return names
 
     def _parquet(self) -> Iterator[Rows]:

@@ -192,22 +192,23 @@ class ZeekConnections(LogSource):
         target_hi, target_lo, bad_target = convert.addresses(rows.column("id.resp_h"))
         source_port, bad_sport = convert.integers(rows.column("id.orig_p"), 65535)
         target_port, bad_tport = convert.integers(rows.column("id.resp_p"), 65535)
-        counters = {}
-        bad_counters = np.zeros(len(rows), dtype=bool)
+        counters, bad_counters = {}, {}
         for name, limit in (
             ("orig_pkts", MOST_PACKETS), ("resp_pkts", MOST_PACKETS), ("orig_bytes", MOST_BYTES), ("resp_bytes", MOST_BYTES),
             ("orig_ip_bytes", MOST_BYTES), ("resp_ip_bytes", MOST_BYTES),
         ):  # fmt: skip
             counters[name], bad = convert.integers(rows.column(name), limit, default=-1)
-            bad_counters |= bad
+            bad_counters[name] = bad
         bad = other.copy()
         for reason, mask, name in (
             ("the protocol is unknown", (proto < 0) & ~other, "proto"),
             ("the time is no number of seconds", bad_start, "ts"),
             ("the duration is no number of seconds", bad_duration | (lasted < 0), "duration"),
-            ("an address is none", bad_source | bad_target, "id.orig_h"),
-            ("a port is none", bad_sport | bad_tport, "id.orig_p"),
-            ("a counter is no whole number or beyond reason", bad_counters, "orig_bytes"),
+            ("the source address is none", bad_source, "id.orig_h"),
+            ("the target address is none", bad_target, "id.resp_h"),
+            ("the source port is none", bad_sport, "id.orig_p"),
+            ("the target port is none", bad_tport, "id.resp_p"),
+            *(("a counter is no whole number or beyond reason", mask, name) for name, mask in bad_counters.items()),
         ):
             reject(reason, mask & ~bad, rows.lines, rows.column(name))
             bad |= mask
