@@ -76,11 +76,26 @@ ICMP_ERRORS = {1: (3, 4, 5, 11, 12), 58: (1, 2, 3, 4)}
 def related_in(
     data_dir: str | Path, since: store.Moment | None = None, until: store.Moment | None = None
 ) -> dict[Pair, str]:
-    """Return the control protocol of each (client, server, protocol, server port) of a window all of whose connections are related."""
+    """Return the control protocol of each (client, server, protocol, server port) of a window all of whose connections are related.
+
+    Of a day whose connections are past their retention a row of the rollup stands for its connections, from the first to the last.
+    """
     ends = ["client_hi", "client_lo", "server_hi", "server_lo", "protocol", "client_port", "server_port"]
     columns = ["start_us", "end_us", *ends, "class"]
-    with store.window_connections(data_dir, since, until, columns) as connection:
-        return _related(connection)
+    first, last = store.micros_of(since), store.micros_of(until)
+    gone = {each for each in store.expired_days(data_dir) if store.touches(each, first, last)}
+    with store.window_connections(data_dir, first, last, columns) as connection:
+        files = [each for each in store.rollup_files(data_dir, first, last) if store.day_of(each.parent) in gone]
+        if not files:
+            return _related(connection)
+        for path in files:
+            store.check_file(path, "rollup")
+        port = "CASE WHEN minimum_client_port = maximum_client_port THEN minimum_client_port ELSE -1 END AS client_port"
+        kept = ", ".join(["first_us AS start_us", "last_us AS end_us", *ends, "class"]).replace("client_port", port)
+        connection.execute(
+            f"CREATE VIEW both_kinds AS SELECT * FROM given UNION ALL BY NAME SELECT {kept} FROM {store.parquet_rows(files)}"
+        )
+        return _related(connection, "both_kinds")
 
 
 def find_related(connections: Any) -> dict[Pair, str]:
@@ -90,8 +105,8 @@ def find_related(connections: Any) -> dict[Pair, str]:
         return _related(connection)
 
 
-def _related(connection: Any) -> dict[Pair, str]:
-    """Return the related conversations of the relation ``given``."""
+def _related(connection: Any, relation: str = "given") -> dict[Pair, str]:
+    """Return the related conversations of a relation."""
     controls = pa.Table.from_pylist([vars(each) for each in CONTROLS])
     connection.register("controls", controls)
     # A port of the list is a service of its own, whatever else the two hosts talk about.
@@ -102,7 +117,7 @@ def _related(connection: Any) -> dict[Pair, str]:
         WITH sessions AS MATERIALIZED (
             SELECT s.client_hi, s.client_lo, s.server_hi, s.server_lo, s.start_us, s.end_us + {AFTER_US} AS until_us, c.name,
                 c.transport, c.back, c.on, c.kept_port, s.client_port, s.class
-            FROM given s JOIN controls c ON s.protocol = c.protocol AND s.server_port = c.port
+            FROM {relation} s JOIN controls c ON s.protocol = c.protocol AND s.server_port = c.port
             WHERE s.class IN ('unicast', 'peer', 'multicast')
         ), pairs AS (
             SELECT client_hi, client_lo, server_hi, server_lo FROM sessions WHERE class <> 'multicast'
@@ -111,7 +126,7 @@ def _related(connection: Any) -> dict[Pair, str]:
         ), sockets AS (
             SELECT DISTINCT client_hi, client_lo, client_port FROM sessions WHERE class = 'multicast'
         ), dynamic AS MATERIALIZED (
-            SELECT *, row_number() OVER () AS number FROM given
+            SELECT *, row_number() OVER () AS number FROM {relation} AS given
             WHERE protocol IN (6, 17) AND server_port >= {FIRST_DYNAMIC} AND class IN ('unicast', 'peer')
                 AND NOT EXISTS (SELECT 1 FROM listed l WHERE l.protocol = given.protocol AND l.port = given.server_port)
                 AND (EXISTS (SELECT 1 FROM pairs p WHERE (p.client_hi, p.client_lo, p.server_hi, p.server_lo)

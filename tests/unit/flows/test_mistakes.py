@@ -17,6 +17,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import (
     denied,
     ingest,
     inputs,
+    related,
     rollup,
     store,
     threats,
@@ -352,3 +353,25 @@ def test_a_title_that_names_a_wanted_column_twice_is_refused(tmp_path: Path) -> 
     )
     result = run_flow_import(values(tmp_path, table, kind="mapped", source_options={"mapping": str(mapping)}))
     assert statuses(result) == ["failed"] and "'ip' twice" in result["msg"] and result["errors"][0]["line"] == 1
+
+
+def test_related_conversations_stay_so_once_their_connections_are_gone(tmp_path: Path) -> None:
+    """Their dynamic ports were candidates for rules as soon as the last connection was past its retention."""
+    frames = []
+    for day in range(4):
+        moment = DAY + (day - 10) * 86_400
+        frames += packets.session(moment, "192.0.2.10", 40_000, "192.0.2.20", 21)
+        frames += packets.session(moment + 10, "192.0.2.10", 40_001, "192.0.2.20", 50_123)
+        # Not related: before the control session, and without one.
+        frames += packets.session(moment - 20, "192.0.2.10", 40_002, "192.0.2.20", 50_200)
+        frames += packets.session(moment + 10, "192.0.2.11", 40_003, "192.0.2.20", 50_123)
+    frames += packets.session(DAY - 2 * 86_400, "192.0.2.10", 40_000, "192.0.2.99", 443)
+    path = packets.write(tmp_path / "a.pcap", sorted(frames))
+    run_flow_import(values(tmp_path, path))
+    before = related.related_rows(tmp_path / "data")
+    assert [(each["client"], each["server_port"], each["control"]) for each in before] == [
+        ("192.0.2.10", 50_123, "ftp")
+    ]
+    assert len(run_flow_import(values(tmp_path, retention_days=1))["expired"]["days"]) >= 4
+    assert related.related_rows(tmp_path / "data") == before
+    assert related.related_rows(tmp_path / "data", since="2026-11-20") == []
