@@ -24,6 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence 
     Gathered,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.holding import like_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.named import service_of, services_by_port
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.review import Decisions, ReviewItem
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import Decision
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.merging import LEARNED
@@ -125,9 +126,13 @@ def with_declared(
     standing = standing_spans(site, today)
     about = (decisions.about(each) for key in gathered.candidates for each in _meant(key, gathered.holding))
     used = {id(each) for each in about if each is not None}
+    named = services_by_port(site.services, ((key.protocol, key.server_port) for key, _decision in asked))
     added: dict[CandidateKey, Evidence] = {}
     for key, decision in asked:
-        if id(decision) in used or key.client not in names or key.to not in ends or key.protocol not in PORTS:
+        if id(decision) in used or key.client not in names or key.to not in ends:
+            continue
+        # A port that nothing names is named by the run; of a service that takes in all ports nobody knows which are meant.
+        if not service_of(key, decision, site.services, named) and (decision.service or key.protocol not in PORTS):
             continue
         if not is_permitted(standing, key):
             added[key] = declared(key, decision)

@@ -20,6 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage 
     Spans,
     is_permitted,
     permitted_spans,
+    spans_of_match,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import (
     DAY_US,
@@ -36,7 +37,9 @@ WIDE_PORTS = 8
 WIDE_SERVERS = 4
 EXPIRING_DAYS = 30
 # Kinds of candidates (propose.py) that are new and nothing worse: they wait for days or for a person.
-HARMLESS = frozenset({"rule", "few-days", "few-flows", "draft", "score", "no-service", "budget", "one-device"})
+HARMLESS = frozenset(
+    {"rule", "few-days", "few-flows", "draft", "score", "no-service", "budget", "one-device", "refused-port"}
+)
 
 
 @dataclass
@@ -65,7 +68,8 @@ def after_activation(
         by_ends.setdefault((key.client, key.to), []).append(evidence)
     uses = {rule.id: _use(rule, site, by_ends.get((rule.client, rule.to), ())) for rule in rules}
     stages = {name: item.stage for name, item in site.assignments.items()}
-    spans = permitted_spans(((rule.client, rule.to, rule.services) for rule in rules), site.services)
+    standing = (rule for rule in rules if not rule.expires or last_day.isoformat() <= rule.expires)
+    spans = permitted_spans(((rule.client, rule.to, rule.services) for rule in standing), site.services)
     return {
         "stages": {
             name: stages.get(name, str(site.defaults.get("stage", "observe"))) for name in sorted(site.segments)
@@ -163,7 +167,7 @@ def narrowest(site: Site, ports: Iterable[tuple[int, int]], below: int) -> str:
 def _has(service: Service, ports: Iterable[tuple[int, int]]) -> bool:
     return all(
         any(
-            match.protocol == protocol and any(low <= port <= high for low, high in match.ports)
+            match.protocol == protocol and any(low <= port <= high for low, high in spans_of_match(match))
             for match in service.matches
         )
         for protocol, port in ports

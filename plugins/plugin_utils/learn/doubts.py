@@ -49,7 +49,7 @@ class Doubts:
         if rogue:
             judge.wait(evidence, ROGUE, rogue, 0, 0, support)
             return
-        service = judge.services.get((key.protocol, key.server_port), "")
+        service = judge.service_of(key, decision)
         if service and (decision is not None or (allowed and not evidence.threat and judge.reaches(key))):
             made = Score((("like its segment", float(PROPOSE)),))
             judge.carry(evidence, service, made, HELD, support, decision)

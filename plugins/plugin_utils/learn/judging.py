@@ -12,6 +12,7 @@ from datetime import timedelta
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import (
     is_permitted,
     permitted_spans,
+    spans_of_match,
     standing_spans,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import (
@@ -32,6 +33,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.generalis
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.misplaced import LEAST_DEVICES
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.named import (
     is_reviewed,
+    service_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.one_way import bounded_by, unheard
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Known, ProposedRule, Telemetry
@@ -60,10 +62,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.support i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import REFUSE, Decision
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import NEVER_DROPPED, Segment, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.naming import rule_id
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import PROTOCOL_NAMES
 
 # Too little evidence is no question to anybody where a standing rule permits it.
 THIN = frozenset({"few-days", "few-flows", "draft", "score", "one-device", "no-service"})
 PERMITTED = "permitted"
+# Of a service one port is needed and another refused.
+REFUSED_PORT = "refused-port"
 # A rule that ends needs less than one that stands (learning.propose_score): rare traffic has few days by nature.
 BOUNDED_SCORE = 60
 
@@ -128,13 +133,13 @@ class Judge:
 
     def take(self, key: CandidateKey, evidence: Evidence) -> None:
         """Judge one candidate."""
-        service = self.services.get((key.protocol, key.server_port), "")
+        decision = self.decisions.about(key)
+        service = self.service_of(key, decision)
         support = self.support.of(key)
         context = self._context(key, service, support)
         made = score(evidence, context)
         ends = self._bounded(evidence, context, made)
         kind, reason = self._why_not(made, evidence, service, bool(ends))
-        decision = self.decisions.about(key)
         if decision is not None and decision.decision == REFUSE:
             self.refuse(evidence, decision, made.total, support)
             return
@@ -184,6 +189,10 @@ class Judge:
             self.review = [e for e in self.review if (e.client, e.server, e.protocol, e.port) not in done]
             self.expected = [e for e in self.expected if e.key not in done]
 
+    def service_of(self, key: CandidateKey, decision: Decision | None) -> str:
+        """Return the service of the rule that would permit a candidate, empty for none."""
+        return service_of(key, decision, self.site.services, self.services)
+
     def reaches(self, key: CandidateKey) -> bool:
         """Return whether zones let a rule be written: a holding segment stands in the zone of the one its devices are like, whose conduits
         are not those of their profile's."""
@@ -231,9 +240,10 @@ class Judge:
                 # Who approved a port has not approved all that happens to be in a service with it.
                 by_port = any(not each.service for each in decisions)
                 over = over_budget(steps, self.settings, ports_only=True) if by_port else ""
+            kind, over = ("budget", over) if over else (REFUSED_PORT, self._refused_port(client, to, service))
             if over:
                 for evidence, score_of, support, _decision in parts:
-                    self.wait(evidence, "budget", over, score_of.total, sum(step.admits for step in steps), support)
+                    self.wait(evidence, kind, over, score_of.total, sum(step.admits for step in steps), support)
                 continue
             evidence, best, support, _decision = max(parts, key=lambda part: part[0].flows)
             ends = [self.ending.get(each.key, "") for each in evidences]
@@ -249,6 +259,19 @@ class Judge:
                 ends[0] if until else "", until,
             )  # fmt: skip
         return tuple(made[name] for name in sorted(made))
+
+    def _refused_port(self, client: str, to: str, service: str) -> str:
+        """Return why a service may not be permitted as a whole where a person has refused a part of it, empty where nobody has."""
+        for match in self.site.services[service].matches:
+            for low, high in spans_of_match(match):
+                refusal = self.decisions.refused(client, to, match.protocol, low, high)
+                if refusal is not None:
+                    what = refusal.service or f"{PROTOCOL_NAMES.get(refusal.protocol, refusal.protocol)}/{refusal.port}"
+                    return (
+                        f"service {service} permits what {refusal.by} refused on {refusal.date} ({what}): give what may pass a service of"
+                        " its own"
+                    )
+        return ""
 
     def not_passed(self, strays: Iterable[Strays], rules: Iterable[ProposedRule]) -> tuple[Strays, ...]:
         """Return the strays that no rule, standing or proposed, permits; a rule permits only one that stands by itself."""

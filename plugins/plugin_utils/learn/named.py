@@ -10,17 +10,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import EPHEMERAL
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import ICMP, spans_of_match
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, Evidence, Gathered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score import ADMINISTRATION, is_spread
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.catalogue import Catalogue, Traffic
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import REFUSE, Decision
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Service, ServiceMatch, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import is_wide
 
 # What the description of such a service says until a person has written what it is; until then it speaks for nothing.
 UNREVIEWED = "Seen in recorded traffic, not named yet: say what it is"
 WITH_PORTS = (6, 17)
-ICMP = (1, 58)
 # More unnamed ports than these between the same two ends are a dynamic range or a scan, and no service of one port.
 MOST_PORTS = 3
 # One device alone, or few of a segment, do not name a service for the site.
@@ -43,7 +44,7 @@ def services_by_port(
     for name, service in sorted(services.items()):
         if is_wide(service) or service.ethertypes:  # nor is more permitted than was seen
             continue
-        width = sum(high - low + 1 for match in service.matches for low, high in match.ports)
+        width = sum(map(_width, service.matches))
         for match in service.matches:
             for port in _covered(match, ordered.get(match.protocol, ())):
                 key = match.protocol, port
@@ -52,15 +53,27 @@ def services_by_port(
     return {key: name for key, (_width, name) in found.items()}
 
 
+def _width(match: ServiceMatch) -> int:
+    """Return how much a match takes in, for the narrowest: ports, or of ICMP a code, a type, or all."""
+    if match.protocol in ICMP:
+        return 512 if match.icmp_type is None else 2 if match.icmp_code is None else 1
+    return sum(high - low + 1 for low, high in match.ports) or 1
+
+
 def _covered(match: ServiceMatch, ports: Sequence[int]) -> Iterator[int]:
     """Yield those of ``ports``, which are in order, that a match covers."""
-    if match.protocol in ICMP:
-        for port in ports:
-            if match.icmp_type in (None, port // 256) and match.icmp_code in (None, port % 256):
-                yield port
-        return
-    for low, high in match.ports:
+    for low, high in spans_of_match(match):
         yield from ports[bisect_left(ports, low) : bisect_right(ports, high)]
+
+
+def service_of(
+    key: CandidateKey, decision: Decision | None, services: Mapping[str, Service], by_port: Mapping[Port, str]
+) -> str:
+    """Return the service of the rule that would permit a candidate: what an approval names, else the narrowest; empty for none."""
+    if decision is not None and decision.decision != REFUSE and decision.service in services:
+        if not is_wide(services[decision.service]):
+            return decision.service
+    return by_port.get((key.protocol, key.server_port), "")
 
 
 def is_reviewed(service: Service | None) -> bool:

@@ -178,13 +178,13 @@ class Decisions:
         self.accounts = frozenset(accounts)
 
     def approved(self) -> list[tuple[CandidateKey, Decision]]:
-        """Return what people approved and have not refused since, by the first port of each of its ranges."""
-        keys = [
-            (CandidateKey(*ends, protocol, low), each)
+        """Return what people approved and have not refused since, by the first port that is left of each of its ranges."""
+        return [
+            (CandidateKey(*ends, protocol, left[0][0]), each)
             for ends, spans in sorted(self._by.items())
-            for protocol, low, _high, each in spans
+            for number, (protocol, low, high, each) in enumerate(spans)
+            if each.decision != REFUSE and (left := _left(spans[number + 1 :], protocol, low, high))
         ]
-        return [(key, each) for key, each in keys if each.decision != REFUSE and self.about(key) is each]
 
     def about(self, key: CandidateKey) -> Decision | None:
         """Return the last decision about a candidate, or None."""
@@ -196,10 +196,11 @@ class Decisions:
 
     def refused(self, client: str, to: str, protocol: int, low: int, high: int) -> Decision | None:
         """Return a refusal that stands of any of these ports, or None."""
-        for of, begin, end, each in self._by.get((client, to), ()):
-            key = CandidateKey(client, to, protocol, max(low, begin))
-            if of == protocol and begin <= high and low <= end and each.decision == REFUSE and self.about(key) is each:
-                return each
+        spans = self._by.get((client, to), ())
+        for number, (of, begin, end, each) in enumerate(spans):
+            if of == protocol and begin <= high and low <= end and each.decision == REFUSE:
+                if _left(spans[number + 1 :], protocol, max(low, begin), min(high, end)):
+                    return each
         return None
 
     def approved_rows(self) -> list[dict[str, Any]]:
@@ -210,3 +211,17 @@ class Decisions:
             for protocol, low, high, each in spans
             if each.decision != REFUSE
         ]
+
+
+def _left(later: Iterable[tuple[int, int, int, Decision]], protocol: int, low: int, high: int) -> list[tuple[int, int]]:
+    """Return what of a range no later decision is about, in order."""
+    left = [(low, high)]
+    for of, begin, end, _each in later:
+        if of == protocol:
+            left = [
+                part
+                for first, last in left
+                for part in ((first, min(last, begin - 1)), (max(first, end + 1), last))
+                if part[0] <= part[1]
+            ]
+    return left

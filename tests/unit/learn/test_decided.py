@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a rule permits as a whole is what people decided about, port by port; so it is for what has no ports."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.activation import after_activation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import Sizes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import (
+    DAY_US,
+    EPOCH,
+    CandidateKey,
+    Evidence,
+    Gathered,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.named import services_by_port
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import propose
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Known, Proposal
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.review import Decisions
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import Decision
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    Rule,
+    Segment,
+    Service,
+    ServiceMatch,
+    Site,
+    Zone,
+)
+
+FIRST = date(2026, 11, 1)
+DAYS = tuple(FIRST + timedelta(days=number) for number in range(14))
+TODAY = "2026-11-20"
+PING, UNREACHABLE = 8 * 256, 3 * 256
+
+
+def tcp(name: str, *ports: tuple[int, int]) -> Service:
+    return Service(name, (ServiceMatch(6, ports),))
+
+
+SERVICES = {
+    each.name: each
+    for each in (
+        tcp("admin", (22, 22), (443, 443)),
+        tcp("images", (104, 104), (11112, 11112)),
+        tcp("images_late", (11112, 11112)),
+        tcp("every_port", (1, 65535)),
+        Service("all_icmp", (ServiceMatch(1),)),
+        Service("gre", (ServiceMatch(47),)),
+        Service("ping", (ServiceMatch(1, icmp_type=8),)),
+        Service("ping_plain", (ServiceMatch(1, icmp_type=8, icmp_code=0),)),
+    )
+}
+SEGMENTS = {name: Segment(name, "ward", None, "owner", "low", {"fact": "a"}, ()) for name in ("pumps", "archive")}
+SITE = Site(
+    "site", "UTC", {"ward": Zone("ward", ("10.0.0.0/8",), 3, "owner")}, (), SERVICES, {}, SEGMENTS, (), (), (), {}, {}, {}
+)  # fmt: skip
+
+
+def seen(*ports: tuple[int, int]) -> Gathered:
+    keys = [CandidateKey("pumps", "archive", *port) for port in ports]
+    day = (FIRST - EPOCH).days * DAY_US
+    made = {
+        key: Evidence(
+            key, DAYS, 6, 1, 6, 84, 84, 100_000, first_us=day, last_us=day + 14 * DAY_US - 1, best_method=1, confidence=1.0
+        )
+        for key in keys
+    }  # fmt: skip
+    return Gathered(made, first_day=FIRST, days=14, conversations=len(keys))
+
+
+def decision(service: str, what: str, protocol: int = 0, port: int = 0) -> Decision:
+    return Decision("pumps", "archive", service, protocol, port, what, "R. Ortner", "Asked", "2026-11-15")
+
+
+def proposed(gathered: Gathered, *decisions: Decision, site: Site = SITE) -> Proposal:
+    known = Known({"pumps": 6, "archive": 1}, decisions=decisions, today=TODAY)
+    return propose(site, list(site.segments.values()), gathered, known)
+
+
+def services_of(proposal: Proposal) -> set[str]:
+    return {rule.service for rule in proposal.rules}
+
+
+def test_the_narrowest_service_is_found_for_what_has_no_ports_too() -> None:
+    found = services_by_port(SERVICES, [(1, PING), (1, PING + 1), (1, UNREACHABLE), (47, 0), (50, 0)])
+    assert found == {(1, PING): "ping_plain", (1, PING + 1): "ping", (1, UNREACHABLE): "all_icmp", (47, 0): "gre"}
+    assert services_of(proposed(seen((1, PING), (47, 0)))) == {"ping_plain", "gre"}
+
+
+@pytest.mark.parametrize("others", [(), ((6, 22),)], ids=["not seen", "seen"])
+def test_a_refused_port_is_not_permitted_with_another_port_of_its_service(others: tuple[tuple[int, int], ...]) -> None:
+    gathered = seen((6, 443), *others)
+    assert services_of(proposed(gathered)) == {"admin"}
+    refused = proposed(gathered, decision("", "refuse", 6, 22))
+    assert not refused.rules
+    (item,) = refused.review
+    assert (item.kind, item.port) == ("refused-port", 443)
+    assert "R. Ortner refused on 2026-11-15 (tcp/22)" in item.reason
+    # Whoever gives the port that may pass a service of its own, or approves the whole later, has answered.
+    alone = replace(SITE, services={**SERVICES, "web": tcp("web", (443, 443))})
+    assert services_of(proposed(gathered, decision("", "refuse", 6, 22), site=alone)) == {"web"}
+    both = (decision("", "refuse", 6, 22), decision("admin", "approve"))
+    assert services_of(proposed(gathered, *both)) == {"admin"}
+
+
+@pytest.mark.parametrize("ports", [(), ((6, 11112),), ((6, 104),)], ids=["not seen", "one port", "the other"])
+def test_who_approves_a_service_has_approved_all_of_it(ports: tuple[tuple[int, int], ...]) -> None:
+    assert "images" in services_of(proposed(seen(*ports), decision("images", "approve")))
+
+
+def test_what_was_approved_and_not_seen_is_a_rule_where_it_has_no_ports_too() -> None:
+    assert services_of(proposed(seen(), decision("ping", "approve"), decision("gre", "approve"))) == {"ping", "gre"}
+    # Of all ports nobody knows which are meant: no service is made of the first.
+    assert not proposed(seen(), decision("every_port", "approve")).rules
+
+
+def test_of_two_decisions_the_later_counts_for_what_both_are_about_and_no_more() -> None:
+    span = replace(SITE, services={**SERVICES, "span": tcp("span", (4000, 4009))}).services
+    about = decision("span", "approve"), decision("", "refuse", 6, 4000), decision("", "approve", 6, 4001)
+    decided = Decisions(about, span, TODAY)
+    assert sorted(key.server_port for key, _each in decided.approved()) == [4001, 4002]
+    assert decided.refused("pumps", "archive", 6, 4000, 4009) is about[1]
+    assert decided.refused("pumps", "archive", 6, 4001, 4009) is None
+    back = decision("span", "refuse"), decision("", "approve", 6, 4000)
+    decided = Decisions(back, span, TODAY)
+    assert decided.refused("pumps", "archive", 6, 1, 65535) is back[0], "nine ports are refused still"
+    assert [key.server_port for key, _each in decided.approved()] == [4000]
+
+
+def test_a_rule_that_is_used_without_ports_is_called_used_and_one_past_its_end_permits_nothing() -> None:
+    gathered = seen((1, PING), (47, 0), (6, 443))
+    rules = (
+        Rule("tunnels", "pumps", "archive", ("gre", "ping"), "By hand", "manual"),
+        Rule("ended", "pumps", "archive", ("admin",), "By hand", "manual", expires="2026-11-10"),
+    )
+    site = replace(SITE, segments={**SEGMENTS, "pumps": replace(SEGMENTS["pumps"], allow=rules)})
+    judged = dict.fromkeys(gathered.candidates, "rule")
+    made = after_activation(site, gathered.candidates, judged, Sizes({"pumps": 6, "archive": 1}, {}), {}, DAYS[-1])
+    assert not made["too_wide"] and not made["unused"]
+    assert [row["port"] for row in made["new"]] == [443]
