@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_now, iso_of_micros, utc_now
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_now, utc_now
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import sha256_of_file
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
     Finding,
@@ -68,6 +68,7 @@ compute = guarded("pyarrow.compute")
 
 # No device exported before, and clocks that were never set say 1970 or 1993.
 OLDEST_US = 946_684_800_000_000
+BUILT_IN = frozenset(each.name for each in registry.BUILT_IN)
 # What makes a capture a partial one.
 DAMAGE = frozenset((codes.CAPTURE_CUT.number, codes.CAPTURE_DAMAGED.number))
 
@@ -267,6 +268,16 @@ def _load(
         entry["status"] = "failed"
         held.drop(made.source)
         return False
+    except Exception as error:
+        if isinstance(error, OSError) or made.kind in BUILT_IN:
+            raise
+        # A module of a user's does not stop the import of others.
+        text = f"kind {made.kind} raised {type(error).__name__}: {str(error)[:120]}"
+        hint = "have it leave out what it cannot read and say so in findings, see docs/flow-sources.md"
+        findings.append(codes.SOURCE_PLUGIN.at(text, Location(str(made.path)), hint=hint))
+        entry["status"] = "failed"
+        held.drop(made.source)
+        return False
     if made.changed_ns and not made.stands():
         # What was read is not what was hashed, and may be an input of its own.
         findings.append(codes.INPUT_CHANGED.at("nothing of it counts", Location(str(made.path))))
@@ -311,7 +322,7 @@ def _unlikely_times(source: Source) -> str:
     quality = source.quality
     for moment, when in ((quality.first_us, "begins"), (quality.last_us, "ends")):
         if moment and (moment < OLDEST_US or moment > _tomorrow()):
-            return f"what it tells {when} at {iso_of_micros(moment)}"
+            return f"what it tells {when} on {store.date_of(moment // DAY_US)}"
     return ""
 
 

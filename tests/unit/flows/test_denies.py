@@ -167,6 +167,8 @@ def test_messages_as_documented(text: str) -> None:
         ("<166>30: sw-3: 6340004: Mar  4 11:45:20: %SEC-6-X: x", ("2025-03-04T11:45:20+00:00", "sw-3")),
         ("Feb 31 01:02:03 sw2 : %RBM-6-SGACLHIT: x", None),
         ("no time here: %RBM-6-SGACLHIT: x", None),
+        ("0001-01-01T00:00:00+14:00 sw2 : %RBM-6-SGACLHIT: x", None),
+        ("9999-12-31T23:59:59-14:00 sw2 : %RBM-6-SGACLHIT: x", None),
     ],
 )
 def test_envelopes(line: str, expected: tuple[str, str] | None) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -147,16 +149,15 @@ def test_a_rollup_that_was_removed_is_made_again(tmp_path: Path) -> None:
     path = data / "flows" / "rollup" / "day=2026-11-23" / "rollup.parquet"
     path.write_bytes(b"PAR1 no more")
     with pytest.raises(FindingError, match="SW1422") as caught:
-        run_flow_info({"data_dir": str(data)})
+        store.rollup(data)
     assert "remove its folder" in caught.value.findings[0].hint
     path.unlink()
-    assert run_flow_info({"data_dir": str(data), "since": "2026-11-24"})["counts"]["flows"] == 1 and not path.exists()
-    assert run_flow_info({"data_dir": str(data)})["counts"]["flows"] == 2
+    assert store.rollup(data, "2026-11-24").num_rows == 1 and not path.exists(), "no more than is asked for"
     assert store.rollup(data).equals(before) and store.days_without_rollup(data) == []
     path.unlink()
     next((data / "flows" / "connections" / path.parent.name).glob("*.parquet")).write_bytes(b"PAR1 no more")
     with pytest.raises(FindingError, match="SW1422"):
-        run_flow_info({"data_dir": str(data)})
+        store.rollup(data)
 
 
 def test_options_are_known_or_refused_and_check_mode_tells_what_the_import_would(tmp_path: Path) -> None:
@@ -240,20 +241,22 @@ def test_each_port_of_the_list_has_one_name_of_its_own() -> None:
         (store.duckdb.InvalidInputException("No magic bytes found"), "SW1422"),
     ],
 )
-def test_a_full_disk_is_not_taken_for_a_damaged_store(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
-) -> None:
+def test_a_full_disk_is_not_taken_for_a_damaged_store(error: Exception, code: str) -> None:
     """Who believes that connections are damaged removes them."""
+    assert store.fault(error, "a day").findings[0].code == code
 
+
+def test_a_disk_that_is_full_when_a_day_is_summed_leaves_the_day_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fails(*_arguments: Any, **_options: Any) -> int:
-        raise error
+        raise OSError(28, "No space left on device")
 
     first = capture(tmp_path / "a.pcap")
     with monkeypatch.context() as patched:
         patched.setattr(rollup.store, "write_table", fails)
-        with pytest.raises(FindingError) as caught:
+        with pytest.raises(FindingError, match="SW1427"):
             run_flow_import(values(tmp_path, first))
-        assert caught.value.findings[0].code == code
     assert statuses(run_flow_import(values(tmp_path, first))) == ["known"]
     assert store.rollup(tmp_path / "data").num_rows == 1
 
@@ -274,7 +277,8 @@ def test_one_clock_that_is_wrong_does_not_hide_what_all_others_saw(tmp_path: Pat
             "warnings_found"
         ]
         assert (told["code"], told["file"]) == ("SW1428", str(tmp_path / f"{name}.pcap"))
-    assert len(history.recorded_history(data, 3)) == 2, "what runs ahead is looked at, and the rest as well"
+    newest = store.newest(store.rollup_days(data))
+    assert newest is not None and history.window(data, 3) == newest - timedelta(days=2) < utc_now().date()
     until = today * 1_000_000
     seen = [
         Observation(f"02:00:00:00:00:0{n}", {}, (AddressClaim(f"192.0.2.{n}0", 0, until),), "dhcp", until, 0.9)
@@ -375,3 +379,18 @@ def test_related_conversations_stay_so_once_their_connections_are_gone(tmp_path:
     assert len(run_flow_import(values(tmp_path, retention_days=1))["expired"]["days"]) >= 4
     assert related.related_rows(tmp_path / "data") == before
     assert related.related_rows(tmp_path / "data", since="2026-11-20") == []
+
+
+def test_a_users_module_that_raises_does_not_stop_the_import_of_others(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "flow-sources.md").read_text(encoding="utf-8")
+    example = next(each for each in re.findall(r"(?s)```python\n(.*?)```", text) if "KIND" in each)
+    (tmp_path / "gateway.py").write_text(
+        example.replace("(ValueError, KeyError)", "ZeroDivisionError"), encoding="utf-8"
+    )
+    (tmp_path / "x.gateway").write_text("no such line\n")
+    asked = values(
+        tmp_path, tmp_path / "x.gateway", capture(tmp_path / "a.pcap"), source_plugins=[str(tmp_path / "gateway.py")]
+    )
+    result = run_flow_import(asked)
+    assert statuses(result) == ["failed", "imported"] and result["connections"] == 1
+    assert [(each["code"], each["file"]) for each in result["errors"]] == [("SW1451", str(tmp_path / "x.gateway"))]

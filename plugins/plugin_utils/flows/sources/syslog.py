@@ -73,9 +73,10 @@ def _iso(text: str, clock: Clock) -> datetime | None:
     plain = re.sub(r"([+-][0-9]{2})([0-9]{2})\Z", r"\1:\2", plain)
     try:
         made = datetime.fromisoformat(plain)
-    except ValueError:
+        return made.astimezone(UTC) if made.tzinfo else made.replace(tzinfo=UTC) - clock.offset
+    except (ValueError, OverflowError):
+        # The ends of the calendar have no room for an offset.
         return None
-    return made.astimezone(UTC) if made.tzinfo else made.replace(tzinfo=UTC) - clock.offset
 
 
 def _old(found: re.Match[str], clock: Clock) -> datetime | None:
