@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -191,6 +192,11 @@ def test_rotated_files_are_fetched_once_and_a_cut_fetch_goes_on(
     result = imported(tmp_path, server)
     assert [(Path(each["path"]).name, each["connections"]) for each in result["inputs"]] == [("conn.02.log", 1)]
     assert not imported(tmp_path, server)["inputs"]
+    # Of what the host has removed nothing is remembered.
+    (remote / "conn.01.log").unlink()
+    assert not imported(tmp_path, server)["inputs"]
+    remembered = json.loads(spool.with_name(f"{spool.name}.json").read_text())
+    assert sorted(remembered["files"]) == sorted(remembered["changed"]) == ["conn.02.log"]
 
 
 @pytest.mark.one_python

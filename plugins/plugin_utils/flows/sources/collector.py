@@ -289,7 +289,14 @@ def pull(collector: Collector, spool: Path) -> tuple[list[Path], list[Finding]]:
     known = _known(spool, collector)
     with Pull(collector, spool) as session:
         made = []
-        for file in complete(session.listing(), collector.settle):
+        listed = session.listing()
+        present = {each.name for each in listed}
+        if len(listed) < MOST_FILES and not present.issuperset(known[0]):
+            # What is removed there need not be remembered: a year of rotated files would be.
+            sizes, changed = ({name: value for name, value in each.items() if name in present} for each in known)
+            known = sizes, changed
+            _remember(collector, spool, *known)
+        for file in complete(listed, collector.settle):
             if _is_known(file, known):
                 continue
             try:
@@ -308,17 +315,21 @@ def settled(collector: Collector, spool: Path, paths: Sequence[Path]) -> None:
     for path in paths:
         facts = path.stat()
         known[path.name], changed[path.name] = facts.st_size, int(facts.st_mtime)
+    _remember(collector, spool, known, changed)
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _remember(collector: Collector, spool: Path, sizes: Mapping[str, int], changed: Mapping[str, int]) -> None:
     document = {
         "kind": "flow-collector",
         "schema_version": "1.0",
         "host": collector.host,
         "path": collector.path,
-        "files": known,
-        "changed": changed,
+        "files": dict(sizes),
+        "changed": dict(changed),
     }
     write_json(spool / f"{collector.folder}.json", document)
-    for path in paths:
-        path.unlink(missing_ok=True)
 
 
 def _known(spool: Path, collector: Collector) -> tuple[dict[str, int], dict[str, int]]:
