@@ -117,8 +117,9 @@ THREAT_PERMITTED = Code(
 OTHER_END = Code(
     "SW3224",
     "warning",
-    "a learned rule ends on another day than was decided",
-    "correct or take out expires in the segment's file: learning never changes it, and after that day the traffic is cut",
+    "a rule ends on another day than was decided, or its traffic goes on after it",
+    "correct or take out expires in the segment's file: learning never changes it, and after that day the traffic is cut; or refuse the"
+    " traffic in decisions.yml",
 )
 UNLISTED = Code(
     "SW3225",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, Evidence
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Service, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Rule, Segment, Service, Site
 
 # What a conversation of a segment weighs where criticality counts.
 CRITICALITY = {"life_support": 16, "process_critical": 16, "high": 4, "medium": 2, "low": 1}
@@ -48,9 +48,20 @@ def permitted_spans(rules: Iterable[tuple[str, str, Iterable[str]]], services: M
     return {key: _joined(spans) for key, spans in made.items()}
 
 
-def standing_spans(site: Site, today: str) -> Spans:
-    """Return what the site's own rules permit on a day (YYYY-MM-DD; empty for any): those past their end permit nothing."""
-    standing = (rule for rule in site.rules() if not rule.expires or today <= rule.expires)
+def stands(rule: Rule, today: str) -> bool:
+    """Return whether a rule holds on a day (YYYY-MM-DD; empty for any) for its segment: it is not past its end and waits for no posture."""
+    ended = rule.expires and rule.expires < today
+    return not (ended or rule.devices or (rule.conditions is not None and rule.conditions.posture))
+
+
+def standing_spans(site: Site, today: str, postures: bool = False) -> Spans:
+    """Return what the site's own rules permit on a day (YYYY-MM-DD; empty for any): those past their end permit nothing, and those that
+    wait for a posture only where ``postures`` asks for them."""
+    standing = (
+        rule
+        for rule in site.rules()
+        if stands(rule, today) or (postures and (not rule.expires or today <= rule.expires))
+    )
     return permitted_spans(((rule.client, rule.to, rule.services) for rule in standing), site.services)
 
 

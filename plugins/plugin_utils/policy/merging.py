@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,14 +30,18 @@ class MergedRules:
 
 
 def merge_rules(
-    existing: Sequence[Mapping[str, Any]], proposed: Iterable[Mapping[str, Any]], remove: Iterable[str] = ()
+    existing: Sequence[Mapping[str, Any]],
+    proposed: Iterable[Mapping[str, Any]],
+    remove: Iterable[str] = (),
+    again: Collection[str] = (),
 ) -> MergedRules:
     """Return the rules with the proposals merged in.
 
     A rule whose origin is not ``learned`` is never changed, and nothing goes unless ``remove`` names it and it is learned or of a MUD
     file: a rule that was not seen lately may belong to a device that is rarely used. A learned rule of the same id takes over the
     evidence, as long as it permits what was proposed; a proposal whose services to the same end stand in other rules, or that
-    ``remove`` names, is left out. New rules keep the order by id where the file has it.
+    ``remove`` names, is left out, but for what ``again`` names: those other rules hold no more. New rules keep the order by id where
+    the file has it.
     """
     gone = set(remove)
     rules = [dict(rule) for rule in existing if not (rule["id"] in gone and rule["origin"] in REMOVABLE)]
@@ -50,7 +54,8 @@ def merge_rules(
         if present is None and proposal["id"] in gone:
             continue
         if present is None:
-            if proposal["services"] and all((proposal["to"], service) in permitted for service in proposal["services"]):
+            known = all((proposal["to"], service) in permitted for service in proposal["services"])
+            if proposal["services"] and known and proposal["id"] not in again:
                 covered.append(proposal["id"])
                 continue
             made = dict(proposal)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,7 @@ def write_segment(
     remove: Iterable[str] = (),
     comment: str = f"{COMMENT}segment.schema.json",
     dry_run: bool = False,
+    again: Collection[str] = (),
 ) -> SegmentChange:
     """Write a new segment file, or change what differs in one that stands.
 
@@ -119,7 +120,7 @@ def write_segment(
     document = _checked(before, target, None)
     wanted = {key: segment[key] for key in update if key in segment and key != "allow"}
     proposals = segment.get("allow", ()) if "allow" in update else ()
-    merged = merge_rules(document.value.get("allow", ()), [_ordered_rule(rule) for rule in proposals], remove)
+    merged = merge_rules(document.value.get("allow", ()), [_ordered_rule(rule) for rule in proposals], remove, again)
     text = _changed_text(before, document, wanted, merged)
     _checked(text, target, {**document.value, **wanted, **_allow(document, merged)})
     if text != before and not dry_run:

@@ -73,6 +73,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_f
     device_findings,
     edited,
     ended,
+    lapsed,
     misplaced_findings,
     scan_findings,
     threats_permitted,
@@ -189,13 +190,13 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
     earlier = earlier_evidence(paths.policy, segments)
     # A branch and patches leave the files as they are.
     changes = write_proposal(
-        paths.policy, segments, proposal, lock, source_hashes(paths.data), expected, dry_run or how != NONE
+        paths.policy, segments, proposal, lock, source_hashes(paths.data), expected, dry_run or how != NONE, today
     )
     found += [
         *unlisted(changes, seen),
         *edited(changes),
         *ended(site, proposal, today),
-        *threats_permitted(standing_spans(site, today), seen, names),
+        *threats_permitted(standing_spans(site, today, postures=True), seen, names),
     ]
     sizes = Sizes(known.sizes, known.addresses)
     parts = parts_of(changes, proposal)
@@ -221,6 +222,7 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
             {s.name: known.sizes.get(s.name, 0) for s in segments if like_of(s)},
             sampled_segments(paths.data, site, segments, lock),
             openers,
+            [rule for rule, _standing in lapsed(site, proposal, today)],
         ),
         commits=[{"name": part.name, "message": part.message, "files": sorted(part.files)} for part in parts],
         new_rules=sorted(name for change in changes.segments.values() for name in change.rules.added),

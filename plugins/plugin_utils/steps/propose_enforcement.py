@@ -15,7 +15,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.completen
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.expected import Expected
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.judging import PERMITTED
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Proposal, Telemetry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Proposal, ProposedRule, Telemetry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     NEVER_DROPPED,
 )
@@ -35,6 +35,7 @@ def enforcement(
     holding: Mapping[str, int] | None = None,
     sampled: Collection[str] | None = None,
     openers: Mapping[str, Collection[str]] | None = None,
+    lapsed: Sequence[ProposedRule] = (),
 ) -> dict[str, Any]:
     """Return for each segment whether enforcement may be proposed, and what to wait for where not.
 
@@ -44,6 +45,7 @@ def enforcement(
     wait that are in doubt, with how many: they are never offered, and hold nobody else back but by what no rule permits them.
     ``sampled`` names the segments of which sampled recordings tell; without it all of them where any exporter samples.
     ``openers`` are the segments on which lives or processes depend that may open to each: what they have not needed yet would be cut there.
+    ``lapsed`` are rules that are proposed and not written, since one that holds no more stands for them.
     """
     made = {}
     asked = {each.key for each in expected}
@@ -77,6 +79,9 @@ def enforcement(
         if sets:
             text = "an account of network sets that hardly any recorded traffic touched (evidence/open/review.json)"
             wait.append(f"{text}: {', '.join(sets)}")
+        gone = sorted(rule.id for rule in lapsed if name in (rule.client, rule.to))
+        if gone:
+            wait.append(f"rules that hold no more and whose traffic goes on (SW3224): {', '.join(gone)}")
         if name in held:
             wait.append(
                 f"the right segment of its {held[name]} devices (misplaced): it holds them, and is never enforced"

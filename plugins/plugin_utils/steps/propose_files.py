@@ -20,7 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files impo
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import committed_copy, run_git
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import Spans, is_permitted
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import Spans, is_permitted, stands
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, Gathered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.expected import Expected, kept, remembered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.holding import KIND as HELD
@@ -37,7 +37,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.support i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.additions import add_items
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import REFUSE
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import write_lock
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Rule, Segment
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.writer import (
     SegmentChange,
     schema_comment,
@@ -97,8 +97,12 @@ def write_proposal(
     sources: Mapping[str, str],
     expected: Sequence[Expected],
     dry_run: bool,
+    today: str = "",
 ) -> Changes:
-    """Write segment files, evidence, queue and lock; return what changed. With ``dry_run`` nothing is written."""
+    """Write segment files, evidence, queue and lock; return what changed. With ``dry_run`` nothing is written.
+
+    What a person has approved is written also where a rule that holds no more on ``today`` has its services.
+    """
     changes = Changes(policy, dry_run)
     comment = schema_comment(policy)
     _write_services(changes, proposal)
@@ -114,7 +118,10 @@ def write_proposal(
             changes.taken_out[segment.name] = gone
         wanted = [_rule_values(rule) for rule in rules if rule.id not in gone]
         if wanted or not path.exists():
-            made = write_segment(path, {**_segment_values(segment), "allow": wanted}, comment=comment, dry_run=dry_run)
+            asked = [rule for rule in rules if rule.decision is not None]
+            again = {rule.id for rule in asked if not any(stands(each, today) for each in holders(segment, rule))}
+            values = {**_segment_values(segment), "allow": wanted}
+            made = write_segment(path, values, comment=comment, dry_run=dry_run, again=again)
             if made.rules.narrowed:
                 changes.narrowed[segment.name] = list(made.rules.narrowed)
             if made.created or made.changed:
@@ -157,6 +164,13 @@ def _path_of(policy: Path, segment: Segment) -> Path:
     if "/" in segment.location.file and written.exists():
         return written
     return segment_path(policy, segment.zone, segment.name)
+
+
+def holders(segment: Segment, rule: ProposedRule) -> list[Rule]:
+    """Return the rules of a segment's file for which a proposed one is left out: that of its id, and others with its service."""
+    return [
+        each for each in segment.allow if each.id == rule.id or (each.to == rule.to and rule.service in each.services)
+    ]
 
 
 def taken_out(policy: Path, segments: Iterable[Segment], proposal: Proposal) -> frozenset[str]:

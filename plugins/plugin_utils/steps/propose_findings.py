@@ -18,12 +18,14 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import co
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import (
     Spans,
     is_permitted,
+    stands,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import TO_ALL, CandidateKey, Gathered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.holding import Holding, like_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Proposal
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Proposal, ProposedRule
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.merging import LEARNED
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    Rule,
     Segment,
     Site,
 )
@@ -32,6 +34,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_files import (
     MOST_ITEMS,
     Changes,
+    holders,
 )
 
 
@@ -145,6 +148,28 @@ def ended(site: Site, proposal: Proposal, today: str) -> list[Finding]:
         elif decision is None and there.expires < today:
             text = f"{rule.id} ended on {there.expires}, and its traffic goes on"
             found.append(learn_codes.OTHER_END.at(text, there.location))
+    others = {there.id: there for rule, there in lapsed(site, proposal, today) if there.id != rule.id}
+    for there in others.values():
+        how = f"ended on {there.expires}" if there.expires and there.expires < today else "waits for its posture"
+        found.append(learn_codes.OTHER_END.at(f"{there.id} {how}, and its traffic goes on", there.location))
+    return found
+
+
+def lapsed(site: Site, proposal: Proposal, today: str) -> list[tuple[ProposedRule, Rule]]:
+    """Return proposed rules that are not written since a rule of the file has their services and holds no more, each with that rule.
+
+    What a person approved is written beside a rule of another name.
+    """
+    found = []
+    for rule in proposal.rules:
+        own = holders(site.segments[rule.client], rule) if rule.client in site.segments else []
+        named = [each for each in own if each.id == rule.id]
+        # Whoever gave the rule itself a condition has decided about it.
+        held = any(stands(each, today) for each in own) or any(
+            not each.expires or today <= each.expires for each in named
+        )
+        if own and not held and (rule.decision is None or named):
+            found.append((rule, (named or own)[0]))
     return found
 
 

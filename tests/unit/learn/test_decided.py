@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.activation import after_activation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.completeness import Completeness
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import Sizes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import (
     DAY_US,
@@ -21,10 +23,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence 
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.named import services_by_port
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import propose
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Known, Proposal
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Known, Proposal, Telemetry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.review import Decisions
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import Decision
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    Conditions,
     Rule,
     Segment,
     Service,
@@ -32,6 +35,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Site,
     Zone,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_enforcement import enforcement
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_files import write_proposal
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_findings import ended, lapsed
 
 FIRST = date(2026, 11, 1)
 DAYS = tuple(FIRST + timedelta(days=number) for number in range(14))
@@ -56,7 +62,10 @@ SERVICES = {
         Service("ping_plain", (ServiceMatch(1, icmp_type=8, icmp_code=0),)),
     )
 }
-SEGMENTS = {name: Segment(name, "ward", None, "owner", "low", {"fact": "a"}, ()) for name in ("pumps", "archive")}
+SEGMENTS = {
+    name: Segment(name, "ward", None, "owner", "low", {"fact": "class", "equals": name}, ())
+    for name in ("pumps", "archive")
+}
 SITE = Site(
     "site", "UTC", {"ward": Zone("ward", ("10.0.0.0/8",), 3, "owner")}, (), SERVICES, {}, SEGMENTS, (), (), (), {}, {}, {}
 )  # fmt: skip
@@ -144,3 +153,58 @@ def test_a_rule_that_is_used_without_ports_is_called_used_and_one_past_its_end_p
     made = after_activation(site, gathered.candidates, judged, Sizes({"pumps": 6, "archive": 1}, {}), {}, DAYS[-1])
     assert not made["too_wide"] and not made["unused"]
     assert [row["port"] for row in made["new"]] == [443]
+
+
+BY_HAND = Rule("by_hand", "pumps", "archive", ("images_late",), "A trial", "manual")
+PAST, POSTURE = {"expires": "2026-11-10"}, {"conditions": Conditions((), "relax")}
+
+
+def with_rule(**more: object) -> Site:
+    rule = replace(BY_HAND, **more)  # type: ignore[arg-type]
+    return replace(SITE, segments={**SEGMENTS, "pumps": replace(SEGMENTS["pumps"], allow=(rule,))})
+
+
+@pytest.mark.parametrize("more", [PAST, POSTURE], ids=["past its end", "waits for its posture"])
+def test_a_rule_that_holds_no_more_does_not_stand_for_what_goes_on(more: dict[str, object], tmp_path: Path) -> None:
+    """Seen every day, and no list has it: that is told, and enforcement waits."""
+    site, gathered = with_rule(**more), seen((6, 11112))
+    proposal = proposed(gathered, site=site)
+    (rule,) = proposal.rules
+    assert [each for each, _there in lapsed(site, proposal, TODAY)] == [rule]
+    (told,) = ended(site, proposal, TODAY)
+    assert told.code == "SW3224" and "by_hand" in told.message
+    known = {name: Completeness(name, 60, None, None, 9, 0.0, 9.0, 9.0, 3, 0, 0, True) for name in SEGMENTS}
+
+    def offered(*gone: object) -> dict[str, bool]:
+        made = enforcement(known, (), proposal, Telemetry(), dict.fromkeys(SEGMENTS, "low"), lapsed=gone)  # type: ignore[arg-type]
+        return {name: each["offered"] for name, each in made.items()}
+
+    assert offered() == {"pumps": True, "archive": True} and offered(rule) == {"pumps": False, "archive": False}
+    # Rare traffic is not permitted by it either, and an approval is written beside it.
+    rare = Gathered({key: replace(each, days=DAYS[:1]) for key, each in gathered.candidates.items()}, days=14)
+    assert set(proposed(rare, site=site).judged.values()) == {"few-days"}
+    path = tmp_path / "ward" / "pumps.yml"
+    path.parent.mkdir()
+    lock = {"kind": "members", "schema_version": "1.0", "segments": {}}
+
+    def written(given: Proposal) -> str:
+        write_proposal(tmp_path, list(site.segments.values()), given, lock, {}, (), False, TODAY)
+        return path.read_text(encoding="utf-8")
+
+    end = "\n    expires: 2026-11-10" if more is PAST else "\n    conditions: {posture: relax}"
+    path.write_text(
+        "segment: pumps\nzone: ward\nowner: owner\ncriticality: low\nmembers: {fact: class, equals: pumps}\nallow:\n"
+        f"  - id: by_hand\n    to: archive\n    services: [images_late]\n    reason: A trial\n    origin: manual{end}\n",
+        encoding="utf-8",
+    )
+    assert "pumps-to-archive-images_late" not in written(proposal)
+    asked = proposed(gathered, decision("images_late", "approve"), site=site)
+    assert "pumps-to-archive-images_late" in written(asked) and "id: by_hand" in written(asked)
+    assert not lapsed(site, asked, TODAY)
+
+
+@pytest.mark.parametrize("more", [{}, {"expires": TODAY}], ids=["without end", "on its last day"])
+def test_a_rule_that_holds_stands_for_what_goes_on(more: dict[str, object]) -> None:
+    site = with_rule(**more)
+    proposal = proposed(seen((6, 11112)), site=site)
+    assert not lapsed(site, proposal, TODAY) and not ended(site, proposal, TODAY)
