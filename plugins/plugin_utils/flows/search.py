@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_document
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.intervals import read_intervals
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import normal_mac
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import quoted
@@ -60,6 +61,11 @@ class Search:
     def segments(self) -> set[str]:
         """Return the segments that are asked for."""
         return {each for each in (self.segment, self.client_segment, self.server_segment) if each}
+
+    @property
+    def devices(self) -> set[str]:
+        """Return the devices that are asked for, by their ids."""
+        return {_device_id(each) for each in (self.device, self.client_device, self.server_device) if each}
 
     @property
     def who(self) -> bool:
@@ -118,6 +124,14 @@ def service_sql(text: str, port_column: str = "server_port") -> str:
     return "(" + " OR ".join(f"(protocol = {number} AND {port_column} = {port})" for number, port in named) + ")"
 
 
+def check_devices(data_dir: str | Path, asked: Search) -> None:
+    """Raise ValueError where the register knows no address of a device that is asked for: no rows would pass for no traffic."""
+    if asked.devices:
+        known = set(read_intervals(data_dir).column("device").unique().to_pylist())
+        if unknown := sorted(asked.devices - known):
+            raise ValueError(f"the register knows no address of a device {unknown[0]!r}")
+
+
 def members_of(policy_dir: str | Path, asked: Collection[str] = ()) -> Any:
     """Return the table of devices and segments of a policy directory's committed lock; without one, no device has a segment.
 
@@ -154,6 +168,7 @@ def search(
 ) -> Any:
     """Return the rollup rows that are asked for as an Arrow table; ``who`` adds devices, bindings and segments in any case."""
     condition = asked.condition()
+    check_devices(data_dir, asked)
     with FlowGate(data_dir, since, until, engine) as gate:
         who = who or asked.who
         if who:

@@ -37,6 +37,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.retention
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.search import (
     ORDERS,
     Search,
+    check_devices,
     members_of,
     search,
 )
@@ -226,6 +227,7 @@ def run_flow_info(values: dict[str, Any]) -> dict[str, Any]:
     try:
         since, until = store.window_of(values.get("since") or "", values.get("until") or "")
         condition = asked.condition()
+        check_devices(data_dir, asked)
         if values.get("bindings") or asked.who:
             members = members_of(values.get("policy_dir") or "", asked.segments)
     except ValueError as error:

@@ -295,6 +295,8 @@ def test_rows_by_device_segment_service_and_time(site: Path) -> None:
     assert found(server_device=PLC.upper().replace(":", "-")) == [poll], "a MAC in another form is the same device"
     with pytest.raises(ValueError, match="no segment 'nothing'"):
         found(segment="nothing")
+    with pytest.raises(ValueError, match="no address of a device '02:00:00:00:00:99'"):
+        found(client_device="0200.0000.0099")
     with pytest.raises(ValueError, match="has none"):
         flow_rows(site, segment="pumps", policy_dir=str(site / "elsewhere"))
     assert found(service="modbus") == found(service="tcp/502") == found(service="tcp/500-510") == [poll]
