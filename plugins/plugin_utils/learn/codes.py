@@ -128,6 +128,12 @@ UNLISTED = Code(
     "propose.json has the items that the file does not take, left_out there counts all pairs; register what is unknown, declare scanners"
     " that are known (learning.declared_scanners), or look at the devices: one of them mostly makes most of it",
 )
+DECISION_NOWHERE = Code(
+    "SW3226",
+    "warning",
+    "a decision names what is not there, and has no effect",
+    "correct its names in decisions.yml, or take it out: what was renamed is decided about under its new name",
+)
 NARROWED = Code(
     "SW3223",
     "info",

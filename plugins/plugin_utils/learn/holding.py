@@ -41,8 +41,9 @@ class Holding:
         return {name: (like, *self.origins[name]) for name, like in self.like.items()}
 
 
-def holding_of(misplaced: Iterable[Misplaced], segments: Sequence[Segment]) -> Holding:
-    """Return where devices that are in the wrong segment wait. ``segments`` are all there are, holding ones of earlier runs among them."""
+def holding_of(misplaced: Iterable[Misplaced], segments: Sequence[Segment], networks: Iterable[str] = ()) -> Holding:
+    """Return where devices that are in the wrong segment wait. ``segments`` are all there are, holding ones of earlier runs among them;
+    ``networks`` the names of network sets, which no segment may have."""
     by_name = {segment.name: segment for segment in segments}
     known = {like: segment.name for segment in segments if (like := like_of(segment))}
     of: dict[str, str] = {}
@@ -52,7 +53,7 @@ def holding_of(misplaced: Iterable[Misplaced], segments: Sequence[Segment]) -> H
         if each.like not in by_name:
             continue
         if each.like not in names:
-            names[each.like] = known.get(each.like) or _free(each.like, {*by_name, *names.values()})
+            names[each.like] = known.get(each.like) or _free(each.like, {*by_name, *names.values(), *networks})
         of[each.device] = names[each.like]
         origins.setdefault(each.like, set()).add(each.segment)
     new = [

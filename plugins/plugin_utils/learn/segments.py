@@ -277,7 +277,7 @@ def _by_type(
             text = f"{', '.join(group.types)}: {len(group.devices)} devices; {room} SGTs are left"
             findings.append(codes.NO_SEGMENT_LEFT.at(text))
     made = []
-    names = set(segments)
+    names = {*segments, *site.networks}
     for number, group in enumerate(kept):
         name = _name(group, names)
         names.add(name)

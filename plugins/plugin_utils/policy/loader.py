@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import zoneinfo
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,7 +36,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.classif
     with_site,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import Builder, ClassificationRule
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import (
+    Builder,
+    ClassificationRule,
+    is_date,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build_access import (
     exceptions_of,
     posture_findings,
@@ -145,17 +149,26 @@ def load_site(directory: str | Path | Source, cache: str | Path | None = None) -
         site, classification = None, ()
     rules = tuple(item for document in documents.rules for item in site_rules_of(document))
     documents.findings.extend(site_rule_findings(rules))
+    decisions = decisions_of(documents.top["decisions"]) if "decisions" in documents.top else ()
+    documents.findings.extend(_days_of(decisions))
+    accounts = segment_accounts_of(documents.top["decisions"]) if "decisions" in documents.top else ()
     found = tuple(sorted_findings(documents.findings))
     if errors_of(found):
         site = None
-    decisions = decisions_of(documents.top["decisions"]) if "decisions" in documents.top else ()
-    accounts = segment_accounts_of(documents.top["decisions"]) if "decisions" in documents.top else ()
     digests = None
     if site is not None and cache is not None:
         digests = digests_of(documents.top, documents.segments, site.segments, documents.lock_digest)
     return LoadResult(
         site, found, classification, rules, documents.top.get("classification"), decisions, accounts, digests
     )
+
+
+def _days_of(decisions: Iterable[Decision]) -> Iterator[Finding]:
+    """Yield a finding for each decision with a day that the calendar does not have."""
+    for each in decisions:
+        for day in (each.date, each.until):
+            if day and not is_date(day):
+                yield codes.BAD_DATE.at(f"decision of {each.by}: {day} is no day", each.location)
 
 
 def _read_all(root: Source, documents: _Documents) -> None:

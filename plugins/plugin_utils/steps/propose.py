@@ -75,6 +75,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_f
     ended,
     lapsed,
     misplaced_findings,
+    nowhere,
     scan_findings,
     threats_permitted,
     unlisted,
@@ -145,7 +146,7 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
         kept=[name for name, made in classified.classified.items() if made.by == "decision"],
         segments=segments,
     )
-    holding = holding_of(seen.misplaced, segments)
+    holding = holding_of(seen.misplaced, segments, site.networks)
     segments = tuple(sorted((*segments, *holding.new), key=lambda each: each.name))
     new = sorted({*new, *(each.name for each in holding.new)})
     lock = with_held(lock, holding)
@@ -195,6 +196,7 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
     found += [
         *unlisted(changes, seen),
         *edited(changes),
+        *nowhere(loaded.decisions, site, segments, site.services, today),
         *ended(site, proposal, today),
         *threats_permitted(standing_spans(site, today, postures=True), seen, names),
     ]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_of_micros
@@ -23,6 +23,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import TO_ALL, CandidateKey, Gathered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.holding import Holding, like_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Proposal, ProposedRule
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import ACCOUNT, Decision
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.merging import LEARNED
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     Rule,
@@ -115,6 +116,28 @@ def unlisted(changes: Changes, seen: Gathered) -> list[Finding]:
             f"{sum(counted.values())} pairs of devices are counted beside the busiest, which are items: {reasons}"
         )
     return [learn_codes.UNLISTED.at("; ".join(parts))] if parts else []
+
+
+def nowhere(
+    decisions: Iterable[Decision], site: Site, segments: Iterable[Segment], services: Collection[str], today: str
+) -> list[Finding]:
+    """Return the decisions that name segments, network sets or services which are not there, as after a rename."""
+    names = {each.name for each in segments}
+    found = []
+    for each in decisions:
+        if not each.holds_on(today):
+            continue
+        absent = []
+        if each.decision != ACCOUNT and each.client not in names:
+            absent.append(f"segment {each.client}")
+        if each.to not in site.networks and (each.decision == ACCOUNT or each.to not in names):
+            absent.append(f"{'network set' if each.decision == ACCOUNT else 'segment or network set'} {each.to}")
+        if each.service and each.service not in services:
+            absent.append(f"service {each.service}")
+        if absent:
+            text = f"{each.decision} of {each.by}, {each.date}: there is no {', no '.join(absent)}"
+            found.append(learn_codes.DECISION_NOWHERE.at(text, each.location))
+    return found
 
 
 def edited(changes: Changes) -> list[Finding]:

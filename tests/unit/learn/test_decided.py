@@ -25,7 +25,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.named imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import propose
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Known, Proposal, Telemetry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.review import Decisions
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import Decision
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import ACCOUNT, Decision
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import load_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     Conditions,
     Rule,
@@ -37,7 +38,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_enforcement import enforcement
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_files import write_proposal
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_findings import ended, lapsed
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_findings import ended, lapsed, nowhere
 
 FIRST = date(2026, 11, 1)
 DAYS = tuple(FIRST + timedelta(days=number) for number in range(14))
@@ -208,3 +209,32 @@ def test_a_rule_that_holds_stands_for_what_goes_on(more: dict[str, object]) -> N
     site = with_rule(**more)
     proposal = proposed(seen((6, 11112)), site=site)
     assert not lapsed(site, proposal, TODAY) and not ended(site, proposal, TODAY)
+
+
+def test_a_decision_about_what_was_renamed_is_told_as_long_as_it_holds(tmp_path: Path) -> None:
+    segments = SEGMENTS.values()
+    gone = [
+        replace(decision("images", "refuse"), client="old_pumps"),
+        replace(decision("", "approve", 6, 104), to="old_archive"),
+        replace(decision("old_images", "approve"), until=TODAY),
+        Decision("", "recovery", "", 0, 0, ACCOUNT, "R. Ortner", "Asked", "2026-11-15"),
+    ]
+    over = replace(gone[0], until="2026-11-19")
+    told = nowhere([*gone, over, decision("images", "refuse")], SITE, segments, SERVICES, TODAY)
+    assert [each.code for each in told] == ["SW3226"] * 4
+    words = (
+        "no segment old_pumps",
+        "no segment or network set old_archive",
+        "no service old_images",
+        "no network set recovery",
+    )
+    assert all(word in each.message for word, each in zip(words, told, strict=True))
+    for day, until in (("2026-02-30", ""), ("2026-11-15", "2026-11-31")):
+        end = f"    until: {until}\n" if until else ""
+        (tmp_path / "decisions.yml").write_text(
+            "decisions:\n  - client: pumps\n    to: archive\n    service: images\n    decision: approve\n    by: R. Ortner\n"
+            f"    reason: Asked\n    date: {day}\n{end}",
+            encoding="utf-8",
+        )
+        (found,) = [each for each in load_site(tmp_path).findings if each.file == "decisions.yml"]
+        assert found.code == "SW2307" and f"{until or day} is no day" in found.message

@@ -11,6 +11,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.classif
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.classification.rules import shipped
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import Observation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.register import merge
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.holding import holding_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.misplaced import Misplaced
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.segments import (
     ProposalSettings,
     SegmentProposals,
@@ -20,7 +22,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.segments 
     with_types,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import ClassificationRule
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Site, Zone
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import NetworkSet, Segment, Site, Zone
 
 PUMPS = {"fact": "endpoint_profile", "equals": "Lab-Infusion-Pump"}
 OWN = Segment("infusion_pumps", "clinical", 110, "clinical-engineering", "life_support", PUMPS)
@@ -105,6 +107,16 @@ def test_what_fits_no_segment_gets_one_by_its_type_with_the_next_tag_zone_and_ow
     assert members(made) == {"camera": [mac(2), mac(3)], "infusion_pumps": [mac(1)], "ventilator": [mac(4)]}
     assert [each.code for each in made.findings] == ["SW3213"]
     assert "printer" in made.findings[0].message
+
+
+def test_a_new_segment_is_not_called_as_a_network_set_is() -> None:
+    """A name is a segment or a network set: the gate refuses both (SW2206), and learning could not tell whose traffic it is."""
+    taken = replace(SITE, networks={name: NetworkSet(name, ("198.51.100.0/24",)) for name in ("camera", "held_camera")})
+    made = proposed(device(2, asset_type="camera"), site=taken)
+    assert made.new_names == ["camera_2"]
+    camera = made.new[0].segment
+    found = [Misplaced(mac(1), OWN.name, camera.name, (), ())]
+    assert holding_of(found, [OWN, camera], ("held_camera_2",)).of == {mac(1): "held_camera_2_2"}
 
 
 def test_changes_are_told_against_the_committed_lock() -> None:
