@@ -15,7 +15,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import is_permitted, standing_spans
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import (
+    is_permitted,
+    standing_spans,
+    stands,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import (
     DAY_US,
     EPOCH,
@@ -58,11 +62,11 @@ class OpenSet:
         return ReviewItem(ANYBODY, self.network, 0, 0, 0, self.days, text, 0, KIND)
 
 
-def open_sets(site: Site, gathered: Gathered, accounts: Collection[str]) -> tuple[OpenSet, ...]:
+def open_sets(site: Site, gathered: Gathered, accounts: Collection[str], today: str = "") -> tuple[OpenSet, ...]:
     """Return the network sets that people are to give account of, by name.
 
-    Not those that something opens often, that a person has written a rule to, that are there for another reason (guardrails, scanners,
-    infrastructure, management), or whose addresses are the site's own zones'.
+    Not those that something opens often, that a person has written a rule to which holds on ``today``, that are there for another
+    reason (guardrails, scanners, infrastructure, management), or whose addresses are the site's own zones'.
     """
     often: set[str] = set()
     seldom: dict[str, tuple[set[str], int]] = {}
@@ -73,14 +77,14 @@ def open_sets(site: Site, gathered: Gathered, accounts: Collection[str]) -> tupl
             often.add(key.to)
         clients, days = seldom.get(key.to, (set(), 0))
         seldom[key.to] = clients | {key.client}, max(days, len(evidence.days))
-    left = set(site.networks) - often - set(accounts) - _other_uses(site) - _own(site)
+    left = set(site.networks) - often - set(accounts) - _other_uses(site, today) - _own(site)
     return tuple(
         OpenSet(name, tuple(sorted(seldom[name][0])), seldom[name][1]) if name in seldom else OpenSet(name)
         for name in sorted(left)
     )
 
 
-def _other_uses(site: Site) -> set[str]:
+def _other_uses(site: Site, today: str) -> set[str]:
     used = {end for item in site.guardrails for end in (item.client, item.server)}
     used |= {
         str(flow.get(end, ""))
@@ -90,7 +94,7 @@ def _other_uses(site: Site) -> set[str]:
     }
     used |= {site.defaults.get("bootstrap", {}).get("dhcp_servers", ""), site.learning.get("declared_scanners", "")}
     used |= set(site.defaults.get("infrastructure", {}).values())
-    return used | {rule.to for rule in site.rules() if rule.origin != LEARNED}
+    return used | {rule.to for rule in site.rules() if rule.origin != LEARNED and stands(rule, today)}
 
 
 def _own(site: Site) -> set[str]:

@@ -61,7 +61,7 @@ def propose(site: Site, segments: Sequence[Segment], gathered: Gathered, known: 
     review, refused = judge.review, judge.refused
     strays = judge.not_passed(gathered.strays, rules)
     review += left_out(replace(gathered, strays=strays), known.names)
-    sets = open_sets(site, seen, decisions.accounts)
+    sets = open_sets(site, seen, decisions.accounts, known.today)
     review += [each.item for each in sets]
     findings = _window_findings(site.learning, gathered.days)
     new = tuple(segment.name for segment in segments if segment.name not in site.segments)

@@ -204,8 +204,9 @@ def _unsound(
 
 
 def _own_keys(name: str, seen: Gathered) -> Iterator[CandidateKey]:
-    """Yield what a segment was seen to open, towards the segments that devices in doubt may belong to."""
-    for key in (*seen.candidates, *(each.key for each in seen.strays)):
+    """Yield what a segment was seen to open, towards the segments that devices in doubt may belong to; of strays those that stand for their
+    port alone, since nobody can be asked about the others' ports."""
+    for key in (*seen.candidates, *(each.key for each in seen.strays if each.lone)):
         if key.client == name:
             for to in seen.holding.get(key.to, (key.to,)):
                 yield CandidateKey(name, to, key.protocol, key.server_port)

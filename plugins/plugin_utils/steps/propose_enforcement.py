@@ -45,7 +45,7 @@ def enforcement(
     wait that are in doubt, with how many: they are never offered, and hold nobody else back but by what no rule permits them.
     ``sampled`` names the segments of which sampled recordings tell; without it all of them where any exporter samples.
     ``openers`` are the segments on which lives or processes depend that may open to each: what they have not needed yet would be cut there.
-    ``lapsed`` are rules that are proposed and not written, since one that holds no more stands for them.
+    ``lapsed`` are rules that are proposed and not written, since one that holds no more stands for them, or a person took them out.
     """
     made = {}
     asked = {each.key for each in expected}
@@ -81,7 +81,7 @@ def enforcement(
             wait.append(f"{text}: {', '.join(sets)}")
         gone = sorted(rule.id for rule in lapsed if name in (rule.client, rule.to))
         if gone:
-            wait.append(f"rules that hold no more and whose traffic goes on (SW3224): {', '.join(gone)}")
+            wait.append(f"rules that hold no more and whose traffic goes on (SW3221, SW3224): {', '.join(gone)}")
         if name in held:
             wait.append(
                 f"the right segment of its {held[name]} devices (misplaced): it holds them, and is never enforced"

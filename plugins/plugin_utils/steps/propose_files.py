@@ -195,6 +195,12 @@ def _taken_out(segment: Segment, rules: Sequence[ProposedRule], earlier: Mapping
     return [rule.id for rule in made if rule.id not in standing and (rule.to, rule.service) not in covered]
 
 
+def gone_from(changes: Changes, proposal: Proposal) -> list[ProposedRule]:
+    """Return the proposed rules that people took out of the files, and of which they have not said in decisions.yml that it is meant."""
+    gone = {name for names in changes.taken_out.values() for name in names}
+    return [rule for rule in proposal.rules if rule.id in gone]
+
+
 def earlier_evidence(policy: Path, segments: Iterable[Segment]) -> dict[str, Any]:
     """Return what evidence files say of rules, by id."""
     return {name: data for segment in segments for name, data in _earlier_rules(policy, segment.name).items()}

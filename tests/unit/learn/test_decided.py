@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.accounts import open_sets
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.activation import after_activation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.completeness import Completeness
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import Sizes
@@ -20,15 +21,23 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence 
     CandidateKey,
     Evidence,
     Gathered,
+    Strays,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.named import services_by_port
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import propose
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Known, Proposal, Telemetry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.review import Decisions
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import ACCOUNT, Decision
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.told import weighed
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import (
+    ACCOUNT,
+    Decision,
+    SegmentAccount,
+    Use,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import load_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     Conditions,
+    NetworkSet,
     Rule,
     Segment,
     Service,
@@ -238,3 +247,23 @@ def test_a_decision_about_what_was_renamed_is_told_as_long_as_it_holds(tmp_path:
         )
         (found,) = [each for each in load_site(tmp_path).findings if each.file == "decisions.yml"]
         assert found.code == "SW2307" and f"{until or day} is no day" in found.message
+
+
+def test_a_rule_by_hand_past_its_end_answers_for_no_network_set() -> None:
+    sets = {"recovery": NetworkSet("recovery", ("198.51.100.0/28",))}
+    for end, asked in (("", []), (TODAY, []), ("2026-11-19", ["recovery"])):
+        rule = replace(BY_HAND, to="recovery", expires=end)
+        site = replace(SITE, networks=sets, segments={**SEGMENTS, "pumps": replace(SEGMENTS["pumps"], allow=(rule,))})
+        assert [each.network for each in open_sets(site, seen(), (), TODAY)] == asked
+
+
+def test_an_account_may_list_a_port_that_stands_for_many_strays() -> None:
+    """Of those nobody can be asked by their port: what the account lists is a rule in the name of who gave it."""
+    account = SegmentAccount(
+        "pumps", (Use("archive", "images", 0, 0),), "R. Ortner", "Asked", "2026-11-15", "2027-11-15"
+    )
+    for lone, made in ((False, ["images"]), (True, [])):
+        stray = Strays("pumps", "archive", 6, 40 if not lone else 1, 40, 104, 0, 0, lone)
+        gathered = replace(seen(), strays=(stray,))
+        told = weighed([account], SITE, list(SEGMENTS.values()), gathered, Decisions((), SERVICES, TODAY), TODAY)
+        assert [each.service for each in told.approvals] == made

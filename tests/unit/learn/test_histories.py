@@ -204,10 +204,13 @@ def test_what_was_taken_out_is_told_until_it_is_refused(world: World) -> None:
     made = world.propose()
     assert made["taken_out"] == {"pumps": ["pumps-to-gateways-mqtt"]}
     assert any(each["code"] == "SW3221" for each in made["warnings"])
+    waits = {name: each["wait_for"] for name, each in made["enforcement"].items()}
+    assert all(any("pumps-to-gateways-mqtt" in text for text in waits[name]) for name in ("pumps", "gateways"))
     decide("pumps", "gateways", "mqtt", "refuse")(world.policy)
     made = world.propose()
     assert made["taken_out"] == {} and [item["id"] for item in made["refused"]] == ["pumps-to-gateways-tcp-1883"]
     assert "R. Ortner" in made["refused"][0]["reason"]
+    assert "pumps-to-gateways-mqtt" not in str(made["enforcement"])
 
 
 def test_what_a_person_narrowed_is_told_and_left(world: World) -> None:
