@@ -99,7 +99,8 @@ def flows(
     log = folder / "conn.log"
     log.write_text("#separator \\x09\n#fields\t" + "\t".join(FIELDS) + "\n" + "".join(lines) + more, encoding="utf-8")
     result = ingest.ingest([log], folder / "data")
-    assert not result.findings and result.inputs[0]["kind"] == "zeek_conn"
+    # A record that ends in the future is named.
+    assert {each.code for each in result.findings} <= {"SW1428"} and result.inputs[0]["kind"] == "zeek_conn"
 
 
 def progress(minutes: int = 60) -> tuple[Progress, ...]:
