@@ -92,6 +92,8 @@ class ProposedRule:
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for results and reports."""
         seen = self.evidence
+        # What a person has told and nothing shows was seen on no day.
+        days = len(seen.days) if seen.flows else 0
         made: dict[str, Any] = {
             "id": self.id,
             "client": self.client,
@@ -107,10 +109,10 @@ class ProposedRule:
             "servers": seen.server_devices,
             "pairs": self.pairs or seen.pairs,
             "ports": list(self.ports),
-            "days": len(seen.days),
-            "weekdays": [WEEKDAYS[day] for day in seen.weekdays],
+            "days": days,
+            "weekdays": [WEEKDAYS[day] for day in seen.weekdays if days],
             "shifts": list(self.shifts),
-            "rhythm": self.rhythm,
+            "rhythm": self.rhythm if days else "",
             "flows": seen.flows,
             "answered": seen.answered,
             "bytes": seen.bytes,

@@ -378,10 +378,13 @@ def _write_evidence(
     items: dict[str, Any] = {}
     for rule in rules:
         data = rule.as_dict()
-        data["first_seen"], data["last_seen"] = iso_of_micros(data.pop("first_us")), iso_of_micros(data.pop("last_us"))
-        before = str((earlier.get(rule.id) or {}).get("first_seen") or "")
-        if before and before < data["first_seen"]:
-            data["first_seen"] = before
+        first, last = (iso_of_micros(data.pop(name)) if data["flows"] else "" for name in ("first_us", "last_us"))
+        known = earlier.get(rule.id) or {}
+        # Without flows and yet with a day it is one of earlier versions, which took the day of the decision for it.
+        true = known.get("flows") or not known.get("days")
+        before = str(known.get("first_seen") or "") if true else ""
+        data["first_seen"] = min(filter(None, (before, first)), default="")
+        data["last_seen"] = last or (str(known.get("last_seen") or "") if before else "")
         items[rule.id] = {key: value for key, value in data.items() if key not in ("id", "client", "bands")}
         if rule.evidence.remembered:
             items[rule.id]["in_window"] = False

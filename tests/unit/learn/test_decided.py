@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -267,3 +268,26 @@ def test_an_account_may_list_a_port_that_stands_for_many_strays() -> None:
         gathered = replace(seen(), strays=(stray,))
         told = weighed([account], SITE, list(SEGMENTS.values()), gathered, Decisions((), SERVICES, TODAY), TODAY)
         assert [each.service for each in told.approvals] == made
+
+
+def test_evidence_of_what_nothing_shows_says_so(tmp_path: Path) -> None:
+    """Not that it was seen on the day of the decision."""
+    members = {"pumps": {"fact": "class", "equals": "pumps"}, "archive": {"fact": "class", "equals": "archive"}}
+    segments = [replace(each, members=members[each.name]) for each in SEGMENTS.values()]
+    lock = {"kind": "members", "schema_version": "1.0", "segments": {}}
+
+    def kept(proposal: Proposal) -> dict[str, object]:
+        write_proposal(tmp_path, segments, proposal, lock, {}, (), False, TODAY)
+        text = (tmp_path / "evidence" / "pumps.json").read_text(encoding="utf-8")
+        found: dict[str, object] = json.loads(text)["rules"]["pumps-to-archive-images"]
+        return found
+
+    approved = decision("images", "approve")
+    names = ("flows", "days", "weekdays", "rhythm", "first_seen", "last_seen")
+    never = [0, 0, [], "", "", ""]
+    assert [kept(proposed(seen(), approved))[name] for name in names] == never
+    first = kept(proposed(seen((6, 104)), approved))
+    assert (first["first_seen"], first["days"]) == ("2026-11-01T00:00:00Z", 14)
+    for _run in range(2):
+        gone = kept(proposed(seen(), approved))
+    assert (gone["first_seen"], gone["last_seen"]) == (first["first_seen"], first["last_seen"]) and not gone["days"]
