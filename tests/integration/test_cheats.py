@@ -468,7 +468,8 @@ def test_each_is_refused_and_nothing_is_written(
         copy = mine.site
         during = tried.do(mine)
         counter = targets.writes()
-        environment = {"PYTHONPATH": str(CHECKOUT / "tests" / "lab" / "clock"), "SEGWRIGHT_LAB_CLOCK": str(tried.clock)}
+        clock = {"PYTHONPATH": str(CHECKOUT / "tests" / "lab" / "clock"), "SEGWRIGHT_LAB_CLOCK": str(tried.clock)}
+        environment = clock if tried.clock else None
         if during is None:
             run = copy.run(tried.step, *tried.flags, environment=environment, **dict(tried.variables))
         else:
