@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import (
-    is_permitted,
     standing_spans,
     stands,
 )
@@ -122,12 +121,11 @@ def with_declared(
     Not for holding segments, nor where a standing rule permits it, or anything that the decision is about was seen: that is judged as
     seen. What devices in doubt alone were seen to do is theirs (``doubts.py``), and no right of the segment that was named.
     """
-    asked = decisions.approved()
+    asked = decisions.approved(standing_spans(site, today)) if decisions.approved() else []
     if not asked:
         return gathered
     names = {each.name for each in segments if not like_of(each)}
     ends = names | set(site.networks)
-    standing = standing_spans(site, today)
     about = (decisions.about(each) for key in gathered.candidates for each in _meant(key, gathered.holding))
     used = {id(each) for each in about if each is not None}
     named = services_by_port(site.services, ((key.protocol, key.server_port) for key, _decision in asked))
@@ -138,8 +136,7 @@ def with_declared(
         # A port that nothing names is named by the run; of a service that takes in all ports nobody knows which are meant.
         if not service_of(key, decision, site.services, named) and (decision.service or key.protocol not in PORTS):
             continue
-        if not is_permitted(standing, key):
-            added[key] = declared(key, decision)
+        added[key] = declared(key, decision)
     return replace(gathered, candidates={**gathered.candidates, **added}) if added else gathered
 
 

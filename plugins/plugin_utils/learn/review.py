@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_of_micros
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import spans_of_match
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import Spans, spans_of_match
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import (
     CandidateKey,
     Evidence,
@@ -177,13 +177,16 @@ class Decisions:
         # Network sets of which a person has told all uses.
         self.accounts = frozenset(accounts)
 
-    def approved(self) -> list[tuple[CandidateKey, Decision]]:
-        """Return what people approved and have not refused since, by the first port that is left of each of its ranges."""
+    def approved(self, permitted: Spans | None = None) -> list[tuple[CandidateKey, Decision]]:
+        """Return what people approved and have not refused since, by the first port that is left of each of its ranges; what is
+        ``permitted`` by rules is not left."""
+        standing = permitted or {}
         return [
             (CandidateKey(*ends, protocol, left[0][0]), each)
             for ends, spans in sorted(self._by.items())
             for number, (protocol, low, high, each) in enumerate(spans)
-            if each.decision != REFUSE and (left := _left(spans[number + 1 :], protocol, low, high))
+            if each.decision != REFUSE
+            and (left := _left([*spans[number + 1 :], *_ranges(standing, ends, protocol)], protocol, low, high))
         ]
 
     def about(self, key: CandidateKey) -> Decision | None:
@@ -213,8 +216,12 @@ class Decisions:
         ]
 
 
-def _left(later: Iterable[tuple[int, int, int, Decision]], protocol: int, low: int, high: int) -> list[tuple[int, int]]:
-    """Return what of a range no later decision is about, in order."""
+def _ranges(spans: Spans, ends: tuple[str, str], protocol: int) -> list[tuple[int, int, int, None]]:
+    return [(protocol, low, high, None) for low, high in spans.get((*ends, protocol), ())]
+
+
+def _left(later: Iterable[tuple[int, int, int, object]], protocol: int, low: int, high: int) -> list[tuple[int, int]]:
+    """Return what of a range is in none of others (protocol, first, last, what they are of), in order."""
     left = [(low, high)]
     for of, begin, end, _each in later:
         if of == protocol:

@@ -291,3 +291,17 @@ def test_evidence_of_what_nothing_shows_says_so(tmp_path: Path) -> None:
     for _run in range(2):
         gone = kept(proposed(seen(), approved))
     assert (gone["first_seen"], gone["last_seen"]) == (first["first_seen"], first["last_seen"]) and not gone["days"]
+
+
+@pytest.mark.parametrize(
+    ("standing", "made"),
+    [((), ["span"]), (((4000, 4000),), ["span"]), (((3999, 4009),), [])],
+    ids=["none", "one", "all"],
+)
+def test_what_was_approved_and_is_permitted_in_part_is_a_rule_still(
+    standing: tuple[tuple[int, int], ...], made: list[str]
+) -> None:
+    services = {**SERVICES, "span": tcp("span", (4000, 4009)), "part": tcp("part", *standing or ((1, 1),))}
+    rule = replace(BY_HAND, services=("part",))
+    site = replace(SITE, services=services, segments={**SEGMENTS, "pumps": replace(SEGMENTS["pumps"], allow=(rule,))})
+    assert sorted(services_of(proposed(seen(), decision("span", "approve"), site=site))) == made
