@@ -19,7 +19,8 @@ author:
 options:
   window_days:
     description:
-      - How many of the last recorded days to use. All of them where not given.
+      - How many of the last recorded days to use. Where it is not given that of C(learning.window_days) in C(site.yml), without that all
+        of them.
     type: int
   git:
     description:

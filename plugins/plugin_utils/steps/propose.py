@@ -136,7 +136,7 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
     decisions = Decisions(loaded.decisions, site.services, today)
     seen, scans = recorded_evidence(
         paths.data,
-        values.get("window_days"),
+        values.get("window_days") or site.learning.get("window_days"),
         declared_scanners(site),
         members={device: name for device, name in segment_of.items() if device not in {*doubted, *called_for.held}},
         networks=named_ranges(site),

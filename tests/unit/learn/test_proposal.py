@@ -167,6 +167,15 @@ def test_rare_traffic_is_kept_with_a_question_until_somebody_answers(tmp_path: P
     assert {(each["client"], each["to"]) for each in later["expected"]} == set(kinds), (
         "the window has none of it any more"
     )
+    text = (world.policy / "site.yml").read_text(encoding="utf-8")
+    own = text.replace("\nlearning:\n", "\nlearning:\n  window_days: 2\n")
+    (world.policy / "site.yml").write_text(own, encoding="utf-8")
+    asked = [
+        world.propose(check_mode=True, **more)["answer"]["summary"]
+        for more in ({}, {"window_days": 2}, {"window_days": 7})
+    ]
+    assert asked[0] == asked[1] != asked[2]
+    (world.policy / "site.yml").write_text(text, encoding="utf-8")
     (world.policy / "decisions.yml").write_text(
         "decisions:\n  - client: pumps\n    to: archive\n    service: https\n    decision: approve\n    by: A. Huber\n    reason: Billing\n"
         "    date: 2026-12-01\n",
