@@ -134,36 +134,36 @@ def _settle(values: dict[str, Any]) -> int:
 
 
 def _waiting(values: dict[str, Any]) -> tuple[list[dict[str, Any]], list[Finding]]:
-    """Return what would be fetched of each collector, as inputs; one that cannot be read is a finding."""
-    spool = store.flows_dir(values["data_dir"]) / "collectors"
-    waiting: list[dict[str, Any]] = []
-    found: list[Finding] = []
-    for host in [collector.collector_of(each) for each in values.get("collectors") or ()]:
-        try:
-            files, remarks = collector.waiting(host, spool)
-        except FindingError as error:
-            found.extend(error.findings)
-            continue
-        found.extend(remarks)
-        folder = f"{host.host}:{host.path.rstrip('/')}"
-        waiting += [{"path": f"{folder}/{each.name}", "bytes": each.size, "status": "new"} for each in files]
-    return waiting, found
+    """Return what would be fetched of each collector, as inputs, and findings."""
+    asked, found = _of_collectors(values, collector.waiting)
+    return [
+        {"path": f"{host.host}:{host.path.rstrip('/')}/{each.name}", "bytes": each.size, "status": "new"}
+        for host, files in asked
+        for each in files
+    ], found
 
 
 def _pulled(values: dict[str, Any]) -> tuple[list[tuple[collector.Collector, list[Path]]], list[Finding]]:
-    """Fetch what is new on each collector; one that cannot be read is a finding and does not stop the others."""
+    """Fetch what is new on each collector."""
+    return _of_collectors(values, collector.pull)
+
+
+def _of_collectors(
+    values: dict[str, Any], ask: Callable[[collector.Collector, Path], tuple[list[Any], list[Finding]]]
+) -> tuple[list[tuple[collector.Collector, list[Any]]], list[Finding]]:
+    """Return what each collector is asked for; one that cannot be read is a finding and does not stop the others."""
     spool = store.flows_dir(values["data_dir"]) / "collectors"
-    pulled: list[tuple[collector.Collector, list[Path]]] = []
+    made: list[tuple[collector.Collector, list[Any]]] = []
     found: list[Finding] = []
     for host in [collector.collector_of(each) for each in values.get("collectors") or ()]:
         try:
-            paths, remarks = collector.pull(host, spool)
+            files, remarks = ask(host, spool)
         except FindingError as error:
             found.extend(error.findings)
             continue
-        pulled.append((host, paths))
+        made.append((host, files))
         found.extend(remarks)
-    return pulled, found
+    return made, found
 
 
 @_findings

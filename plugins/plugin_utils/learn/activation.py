@@ -18,6 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import (
     Sizes,
     Spans,
+    holds_on,
     is_permitted,
     permitted_spans,
     spans_of_match,
@@ -68,7 +69,7 @@ def after_activation(
         by_ends.setdefault((key.client, key.to), []).append(evidence)
     uses = {rule.id: _use(rule, site, by_ends.get((rule.client, rule.to), ())) for rule in rules}
     stages = {name: item.stage for name, item in site.assignments.items()}
-    standing = (rule for rule in rules if not rule.expires or last_day.isoformat() <= rule.expires)
+    standing = (rule for rule in rules if holds_on(rule, last_day.isoformat()))
     spans = permitted_spans(((rule.client, rule.to, rule.services) for rule in standing), site.services)
     return {
         "stages": {

@@ -48,20 +48,22 @@ def permitted_spans(rules: Iterable[tuple[str, str, Iterable[str]]], services: M
     return {key: _joined(spans) for key, spans in made.items()}
 
 
+def holds_on(rule: Rule, day: str) -> bool:
+    """Return whether a rule is not past its end on a day (YYYY-MM-DD; empty for any); its last day counts."""
+    return not rule.expires or day <= rule.expires
+
+
 def stands(rule: Rule, today: str) -> bool:
     """Return whether a rule holds on a day (YYYY-MM-DD; empty for any) for its segment: it is not past its end and waits for no posture."""
-    ended = rule.expires and rule.expires < today
-    return not (ended or rule.devices or (rule.conditions is not None and rule.conditions.posture))
+    waits = rule.devices or (rule.conditions is not None and rule.conditions.posture)
+    return holds_on(rule, today) and not waits
 
 
 def standing_spans(site: Site, today: str, postures: bool = False) -> Spans:
     """Return what the site's own rules permit on a day (YYYY-MM-DD; empty for any): those past their end permit nothing, and those that
     wait for a posture only where ``postures`` asks for them."""
-    standing = (
-        rule
-        for rule in site.rules()
-        if stands(rule, today) or (postures and (not rule.expires or today <= rule.expires))
-    )
+    wanted = holds_on if postures else stands
+    standing = (rule for rule in site.rules() if wanted(rule, today))
     return permitted_spans(((rule.client, rule.to, rule.services) for rule in standing), site.services)
 
 

@@ -23,6 +23,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.completen
     Completeness,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import (
+    holds_on,
     permitted_spans,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import (
@@ -115,11 +116,7 @@ def in_force(
     rules = (rule for rule in proposal.rules if rule.id not in taken_out)
     proposed = permitted_spans(((rule.client, rule.to, (rule.service,)) for rule in rules), site.services)
     # A rule for some devices, or under conditions, is none for the segment.
-    whole = (
-        rule
-        for rule in site.rules()
-        if (not rule.expires or today <= rule.expires) and not rule.devices and rule.conditions is None
-    )
+    whole = (rule for rule in site.rules() if holds_on(rule, today) and not rule.devices and rule.conditions is None)
     standing = permitted_spans(((rule.client, rule.to, rule.services) for rule in whole), site.services)
     names, findings = set(), []
     for name, account in told.accounts.items():

@@ -197,7 +197,7 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
     found += [
         *unlisted(changes, seen),
         *edited(changes),
-        *nowhere(loaded.decisions, site, segments, site.services, today),
+        *nowhere(loaded.decisions, site, segments, today),
         *ended(site, proposal, today),
         *threats_permitted(standing_spans(site, today, postures=True), seen, names),
     ]

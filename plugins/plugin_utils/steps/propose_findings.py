@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_of_micros
@@ -17,6 +17,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import codes as learn_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import (
     Spans,
+    holds_on,
     is_permitted,
     stands,
 )
@@ -118,9 +119,7 @@ def unlisted(changes: Changes, seen: Gathered) -> list[Finding]:
     return [learn_codes.UNLISTED.at("; ".join(parts))] if parts else []
 
 
-def nowhere(
-    decisions: Iterable[Decision], site: Site, segments: Iterable[Segment], services: Collection[str], today: str
-) -> list[Finding]:
+def nowhere(decisions: Iterable[Decision], site: Site, segments: Iterable[Segment], today: str) -> list[Finding]:
     """Return the decisions that name segments, network sets or services which are not there, as after a rename."""
     names = {each.name for each in segments}
     found = []
@@ -132,7 +131,7 @@ def nowhere(
             absent.append(f"segment {each.client}")
         if each.to not in site.networks and (each.decision == ACCOUNT or each.to not in names):
             absent.append(f"{'network set' if each.decision == ACCOUNT else 'segment or network set'} {each.to}")
-        if each.service and each.service not in services:
+        if each.service and each.service not in site.services:
             absent.append(f"service {each.service}")
         if absent:
             text = f"{each.decision} of {each.by}, {each.date}: there is no {', no '.join(absent)}"
@@ -188,9 +187,7 @@ def lapsed(site: Site, proposal: Proposal, today: str) -> list[tuple[ProposedRul
         own = holders(site.segments[rule.client], rule) if rule.client in site.segments else []
         named = [each for each in own if each.id == rule.id]
         # Whoever gave the rule itself a condition has decided about it.
-        held = any(stands(each, today) for each in own) or any(
-            not each.expires or today <= each.expires for each in named
-        )
+        held = any(stands(each, today) for each in own) or any(holds_on(each, today) for each in named)
         if own and not held and (rule.decision is None or named):
             found.append((rule, (named or own)[0]))
     return found

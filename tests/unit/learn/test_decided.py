@@ -230,7 +230,7 @@ def test_a_decision_about_what_was_renamed_is_told_as_long_as_it_holds(tmp_path:
         Decision("", "recovery", "", 0, 0, ACCOUNT, "R. Ortner", "Asked", "2026-11-15"),
     ]
     over = replace(gone[0], until="2026-11-19")
-    told = nowhere([*gone, over, decision("images", "refuse")], SITE, segments, SERVICES, TODAY)
+    told = nowhere([*gone, over, decision("images", "refuse")], SITE, segments, TODAY)
     assert [each.code for each in told] == ["SW3226"] * 4
     words = (
         "no segment old_pumps",
